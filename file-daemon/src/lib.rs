@@ -3,4 +3,5 @@
 //! Read bottom up: what a FileSet selects, how attributes are read and set, the scan, the two pipelines.
 
 pub mod attributes;
+pub mod restore;
 pub mod select;
