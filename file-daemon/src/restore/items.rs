@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use common::ids::ChunkId;
 use common::name::Shown;
-use common::object::entry::{Content, Entry, Kind};
+use common::object::entry::{Content, Entry, Kind, check_name};
 use common::protocol::orders::Severity;
 use common::protocol::restore::{AttributeValue, Delivery, Item, Lost};
 
@@ -93,6 +93,12 @@ impl<'a> Intake<'a> {
                     let e = io::Error::other("the Storage Daemon sent it outside of any directory");
                     return self.shared.failed(&entry.name, &e);
                 };
+                if check_name(&entry.name).is_err() {
+                    let e = io::Error::other(
+                        "the Storage Daemon sent a name that could leave its directory",
+                    );
+                    return self.shared.failed(&entry.name, &e);
+                }
                 if self.tree.removes_extra() {
                     parent.directory.remember(&entry.name);
                 }
