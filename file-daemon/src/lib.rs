@@ -3,5 +3,6 @@
 //! Read bottom up: what a FileSet selects, how attributes are read and set, the scan, the two pipelines.
 
 pub mod attributes;
+pub mod compare;
 pub mod restore;
 pub mod select;

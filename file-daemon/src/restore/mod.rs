@@ -38,4 +38,4 @@ mod hostile_tests;
 pub mod test_server;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
-mod tests;
+pub(crate) mod tests;
