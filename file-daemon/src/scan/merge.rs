@@ -267,15 +267,13 @@ impl<'a> Merge<'a> {
         }
         let page = if is_open { None } else { frame.primary() };
         if self.frames.is_empty() {
-            return (self.out)(Step::Root {
-                entry: frame.own,
-                page,
-            });
+            let own = Box::new(frame.own);
+            return (self.out)(page.map_or(Step::Leave, |page| Step::Same { own, page }));
         }
         one(&self.set.tally.entries);
         one(&self.set.tally.directories);
         let Some(page) = page else {
-            return (self.out)(Step::Leave(frame.own));
+            return (self.out)(Step::Leave);
         };
         if frame.own_is_base && self.is_clean() {
             self.count_match();
@@ -312,11 +310,7 @@ impl<'a> Merge<'a> {
     fn lost(&mut self, name: &[u8], looked: Option<&Looked>) -> Result<(), SinkError> {
         if self.frames.is_empty() {
             let own = Entry::new(b"root".to_vec(), Kind::Directory, Stat::default());
-            (self.out)(Step::Enter { replay: None })?;
-            return (self.out)(Step::Root {
-                entry: own,
-                page: None,
-            });
+            return self.bare(own);
         }
         let found = self.look_up(name)?;
         self.carry(found, name, looked)
@@ -353,8 +347,14 @@ impl<'a> Merge<'a> {
         if entry.kind != Kind::Directory {
             return (self.out)(Step::Entry(entry));
         }
-        (self.out)(Step::Enter { replay: None })?;
-        (self.out)(Step::Leave(entry))
+        self.bare(entry)
+    }
+
+    /// A directory without content.
+    fn bare(&mut self, own: Entry) -> Result<(), SinkError> {
+        let own = Box::new(own);
+        (self.out)(Step::Enter { own, replay: None })?;
+        (self.out)(Step::Leave)
     }
 
     fn command(&mut self, name: &[u8], ordinal: usize) -> Result<(), SinkError> {
@@ -593,8 +593,9 @@ impl<'a> Merge<'a> {
                     page,
                     count: frame.matched,
                 });
+            let own = Box::new(frame.own.clone());
             self.open += 1;
-            (self.out)(Step::Enter { replay })?;
+            (self.out)(Step::Enter { own, replay })?;
         }
         Ok(())
     }

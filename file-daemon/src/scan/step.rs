@@ -14,8 +14,10 @@ use crate::attributes::look::Looked;
 /// One step of building the tree.
 #[derive(Debug)]
 pub enum Step {
-    /// A directory begins; everything up to its [`Step::Leave`] lies in it.
+    /// A directory begins; everything up to its [`Step::Leave`] lies in it. The first is the root.
     Enter {
+        /// Its own entry; lacks only its page.
+        own: Box<Entry>,
         /// The entries that come first, taken unchanged from a base directory.
         replay: Option<Replay>,
     },
@@ -32,14 +34,14 @@ pub enum Step {
         /// What the base has under the name.
         base: Option<Entry>,
     },
-    /// The directory is complete; its own entry lacks only its page.
-    Leave(Entry),
-    /// The root is complete: the last step. The page is given when nothing changed at all.
-    Root {
+    /// The directory entered last is complete.
+    Leave,
+    /// Nothing changed anywhere: the base's root is the root.
+    Same {
         /// Attributes of `/`.
-        entry: Entry,
+        own: Box<Entry>,
         /// The base's root page.
-        page: Option<PageId>,
+        page: PageId,
     },
 }
 
