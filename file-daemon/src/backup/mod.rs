@@ -22,3 +22,10 @@ pub mod reader;
 pub mod checkpoint;
 pub mod tree;
 pub mod run;
+
+#[cfg(test)]
+mod tests_memory;
+#[cfg(test)]
+mod tests_scenarios;
+#[cfg(test)]
+mod tests_random;

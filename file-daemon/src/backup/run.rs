@@ -391,7 +391,3 @@ fn cores() -> usize {
 fn readers() -> usize {
     (cores() * 2).clamp(2, 16)
 }
-
-#[cfg(test)]
-#[path = "run_tests.rs"]
-mod tests;

@@ -178,6 +178,7 @@ impl<'a> Merge<'a> {
         let (own, own_is_base) = match vouched {
             Some((own, is_primary)) if looked.is_some() => (own, is_primary),
             _ => {
+                let place = if looked.is_some() { place } else { (None, None) };
                 let fresh = self.own_entry(name, &looked_or_none, place, wanted);
                 self.inherit(fresh, &found)
             }
