@@ -33,13 +33,12 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A compared tree may hold names that would play with the terminal.
+        let path: String = self.path.display().to_string().escape_debug().collect();
         write!(
             f,
-            "{}:{}: {}\n    -> {}",
-            self.path.display(),
-            self.line,
-            self.what,
-            self.remedy
+            "{path}:{}: {}\n    -> {}",
+            self.line, self.what, self.remedy
         )
     }
 }

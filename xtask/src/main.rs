@@ -1,29 +1,32 @@
 //! `cargo xtask COMMAND`: the checks of this project that no ready-made tool does.
 //!
-//! `tidy` reads the sources as text and compares them with the house rules of CONTRIBUTING.md;
-//! `licences` compares the dependency graph with `deny.toml`. Both print all they found at once,
-//! each with its place and its remedy, and exit with 1 when there was anything.
-//! They never change a file.
+//! `tidy` reads the sources as text and compares them with the house rules of CONTRIBUTING.md,
+//! `licences` compares the dependency graph with `deny.toml`, `compare` one tree of files with
+//! another. All print what they found at once, each with its place and its remedy, and exit with
+//! 1 when there was anything. They never change a file.
 
+mod compare;
 mod finding;
 mod licences;
 mod lines;
 mod tidy;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use finding::Report;
 
-const USAGE: &str = "usage: cargo xtask tidy | licences";
+const USAGE: &str = "usage: cargo xtask tidy | licences | compare SOURCE RESTORED";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let command = arguments.next();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let outcome = match (command.as_deref(), root, arguments.next()) {
-        (Some("tidy"), Some(root), None) => tidy::check(root),
-        (Some("licences"), Some(root), None) => licences::check(root),
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let command = arguments.first().and_then(|name| name.to_str());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let outcome = match (command, arguments.get(1..).unwrap_or_default()) {
+        (Some("tidy"), []) => tidy::check(&root),
+        (Some("licences"), []) => licences::check(&root),
+        (Some("compare"), [a, b]) => compare::check(Path::new(a), Path::new(b)),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
     match outcome {
