@@ -5,7 +5,7 @@
 # make build   release binaries in target/release
 
 CARGO ?= cargo
-PEERS ?= holdfast,restic,borg,rsync,tar
+PEERS ?= holdfast,restic,borg,rsync+special+sparse,tar,cp
 CORPORA ?= small,large,quirks
 
 .PHONY: demo test test-build lint bench build deps
