@@ -1,1 +1,12 @@
-//! The language the daemons share.
+//! The language the Holdfast daemons share. Nothing here does business.
+//!
+//! Read bottom up: names and codecs, stored objects, the walk over them, the wire, the network, configuration, the API's
+//! types. `object`, `walk`, `protocol`, `fileset` are pure: no I/O, no time of day.
+
+pub mod codec;
+pub mod fileset;
+pub mod ids;
+pub mod name;
+pub mod object;
+pub mod protocol;
+pub mod walk;
