@@ -189,9 +189,11 @@ fn cut(node: &Node, keep: &mut usize) -> Node {
         *keep -= 1;
         kept.insert(name.clone(), cut(child, keep));
     }
+    // A directory is open as long as one below it is.
+    let unfinished = kept.values().any(is_unfinished);
     Node::Dir {
         mode: *mode,
-        unfinished: false,
+        unfinished,
         below: kept,
     }
 }
