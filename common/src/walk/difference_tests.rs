@@ -270,7 +270,7 @@ fn equal_pages_of_a_large_directory_are_not_read() {
 fn deep_trees_do_not_need_a_deep_stack_and_prune_leaves_out() {
     let mut store = Store::default();
     let mut page = store.put(&BTreeMap::from([("f".into(), Node::File(1))]));
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         let mut e = Entry::new(b"d".to_vec(), Kind::Directory, Stat::default());
         e.content = Content::Directory(page);
         let bytes = crate::object::page::encode_leaf(&[e]);
@@ -286,7 +286,7 @@ fn deep_trees_do_not_need_a_deep_stack_and_prune_leaves_out() {
             }
         )
         .len(),
-        20_001
+        5_001
     );
     let mut walk = Walk::reach(page);
     assert!(matches!(
