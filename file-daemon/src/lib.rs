@@ -10,6 +10,7 @@ pub mod sink;
 pub mod state;
 pub mod scan;
 pub mod backup;
+pub mod restore;
 
 /// An error with all its causes on one line.
 #[must_use]

@@ -3,6 +3,7 @@
 //! Everything is read and set on open handles, or by name relative to an open directory without following links:
 //! never by a path from the root.
 
+pub mod apply;
 pub mod capture;
 pub mod flags;
 pub mod look;
@@ -10,5 +11,10 @@ pub mod owners;
 pub mod sparse;
 pub mod xattrs;
 
+pub use apply::{Applier, Present, Shortfall, Subject};
 pub use capture::{CaptureError, Capturer, Place};
 pub use look::{Looked, look};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use common::object::attribute::Xattr;
 use rustix::fs::{
-    XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lgetxattr, llistxattr,
-    lremovexattr, lsetxattr,
+    XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, getxattr, lgetxattr, listxattr,
+    llistxattr, lremovexattr, lsetxattr, removexattr, setxattr,
 };
 use rustix::io::Errno;
 
@@ -21,8 +21,10 @@ const MOST_BYTES: usize = 64 << 10;
 pub enum Holder<'a> {
     /// An open file or directory.
     Open(BorrowedFd<'a>),
-    /// A name in an open directory, as a path through `/proc/self/fd`.
+    /// A name in an open directory, as a path through `/proc/self/fd`; itself, when it is a link.
     Named(Vec<u8>),
+    /// What an `O_PATH` handle stands for, as `/proc/self/fd/N`; a symlink's handle stands for the link itself.
+    Handle(Vec<u8>),
 }
 
 impl<'a> Holder<'a> {
@@ -40,10 +42,17 @@ impl<'a> Holder<'a> {
         Self::Named(path)
     }
 
+    /// What an `O_PATH` handle stands for.
+    #[must_use]
+    pub fn handle(handle: BorrowedFd<'_>) -> Self {
+        Self::Handle(format!("/proc/self/fd/{}", handle.as_raw_fd()).into_bytes())
+    }
+
     fn list(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Self::Open(fd) => flistxattr(fd, buffer),
             Self::Named(path) => llistxattr(path.as_slice(), buffer),
+            Self::Handle(path) => listxattr(path.as_slice(), buffer),
         }
     }
 
@@ -51,6 +60,7 @@ impl<'a> Holder<'a> {
         match self {
             Self::Open(fd) => fgetxattr(fd, name, buffer),
             Self::Named(path) => lgetxattr(path.as_slice(), name, buffer),
+            Self::Handle(path) => getxattr(path.as_slice(), name, buffer),
         }
     }
 
@@ -62,6 +72,7 @@ impl<'a> Holder<'a> {
         Ok(match self {
             Self::Open(fd) => fsetxattr(fd, name, value, XattrFlags::empty()),
             Self::Named(path) => lsetxattr(path.as_slice(), name, value, XattrFlags::empty()),
+            Self::Handle(path) => setxattr(path.as_slice(), name, value, XattrFlags::empty()),
         }?)
     }
 
@@ -73,6 +84,7 @@ impl<'a> Holder<'a> {
         Ok(match self {
             Self::Open(fd) => fremovexattr(fd, name),
             Self::Named(path) => lremovexattr(path.as_slice(), name),
+            Self::Handle(path) => removexattr(path.as_slice(), name),
         }?)
     }
 }

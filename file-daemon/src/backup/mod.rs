@@ -29,3 +29,5 @@ mod tests_memory;
 mod tests_scenarios;
 #[cfg(test)]
 mod tests_random;
+#[cfg(test)]
+mod tests_speed;

@@ -136,7 +136,8 @@ pub fn run(order: &BackupOrder, site: &Site<'_>) -> Result<Saved, BackupError> {
     let plan = Plan::new(fileset, selector);
     let state = SeriesState::open(&site.state, &order.series)?;
     let trees = trees(order, site, &state);
-    let pages = BasePages::new(state, Arc::clone(&site.storage));
+    let roots = [trees.0, trees.1].into_iter().flatten().map(|t| t.root);
+    let pages = BasePages::new(state, Arc::clone(&site.storage), roots);
     let built = pipeline(order, (site, &plan, fileset), (&pages, trees))?;
     commit(order, site, (&pages, built))
 }

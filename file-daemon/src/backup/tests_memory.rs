@@ -39,6 +39,8 @@ pub struct Memory {
     pub pages_got: AtomicU64,
     pub segments: AtomicU64,
     sent: AtomicU64,
+    /// Pages it may give: roots of the run, and what pages given name.
+    pub offered: Mutex<HashSet<PageId>>,
     /// Refuses everything from this many sent bytes on; 0 = never.
     pub breaks_at: AtomicU64,
 }
@@ -154,11 +156,15 @@ impl Storage for Memory {
 
     fn pages(&self, ids: &[PageId]) -> Result<Vec<(PageId, Bytes)>, SinkError> {
         self.pages_got.fetch_add(ids.len() as u64, SeqCst);
-        let pages = self.pages.lock();
-        Ok(ids
-            .iter()
-            .filter_map(|id| pages.get(id).map(|b| (*id, b.clone())))
-            .collect())
+        let (pages, mut offered) = (self.pages.lock(), self.offered.lock());
+        let mut given = Vec::new();
+        for id in ids {
+            assert!(offered.contains(id), "a page nobody offered");
+            let Some(bytes) = pages.get(id) else { break };
+            offered.extend(page::links(bytes).unwrap().iter().filter_map(Link::page));
+            given.push((*id, bytes.clone()));
+        }
+        Ok(given)
     }
 
     fn checkpoint(&self, root: Option<PageId>, _counts: Counts) -> Result<(), SinkError> {
@@ -308,6 +314,7 @@ impl Client {
             own_folders: vec![bytes(&self.folder.path().join("state"))],
             ..BackupOrder::default()
         };
+        *self.storage.offered.lock() = self.base.into_iter().chain(self.resume).collect();
         self.log = RunLog::default();
         let tally = Tally::default();
         let site = Site {

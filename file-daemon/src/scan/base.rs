@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::ids::PageId;
+use common::object::link::Link;
 use common::object::page::{self, Page};
 use parking_lot::Mutex;
 
@@ -20,20 +21,30 @@ use crate::state::series::SeriesState;
 const FETCH: usize = 128;
 /// Pages noted to be asked for next.
 const MOST_HINTS: usize = 4096;
+/// Pages storage was made to offer; it refuses to keep track of more than a million.
+const MOST_OFFERED: usize = 900_000;
 
 /// The pages of one run's base and resume trees, and the keeper of its new ones.
 pub struct BasePages {
     state: Mutex<SeriesState>,
     storage: Arc<dyn Storage>,
     hints: Mutex<VecDeque<PageId>>,
+    /// Pages storage gives: the roots, and what pages it gave name. Asking for another ends the session.
+    offered: Mutex<IdMap<()>>,
     seen: Mutex<IdMap<u64>>,
 }
 
 impl BasePages {
-    /// Over a series' state and its storage.
+    /// Over a series' state and its storage, which gives the trees of these roots.
     #[must_use]
-    pub fn new(state: SeriesState, storage: Arc<dyn Storage>) -> Self {
+    pub fn new(
+        state: SeriesState,
+        storage: Arc<dyn Storage>,
+        roots: impl IntoIterator<Item = PageId>,
+    ) -> Self {
+        let roots = roots.into_iter().map(|root| (short_key(&root.0), ()));
         Self {
+            offered: Mutex::new(roots.collect()),
             state: Mutex::new(state),
             storage,
             hints: Mutex::default(),
@@ -76,8 +87,12 @@ impl BasePages {
         act(&mut self.state.lock())
     }
 
-    /// Asks storage for a page and for those that are likely wanted next.
+    /// Asks storage for a page and for those that are likely wanted next. A page that only a local page names is not
+    /// given: then what lies below it is read again.
     fn fetch(&self, id: &PageId) -> Result<Option<Bytes>, SinkError> {
+        if !self.offered.lock().contains_key(&short_key(&id.0)) {
+            return Ok(None);
+        }
         let mut wanted = vec![*id];
         {
             let (state, mut hints) = (self.state.lock(), self.hints.lock());
@@ -105,10 +120,14 @@ impl BasePages {
 
     fn hint(&self, bytes: &[u8]) {
         let links = page::links(bytes).unwrap_or_default();
-        let mut hints = self.hints.lock();
+        let (mut hints, mut offered) = (self.hints.lock(), self.offered.lock());
         for link in links {
-            let is_list = matches!(link, common::object::link::Link::List(_));
-            if let Some(page) = link.page().filter(|_| !is_list && hints.len() < MOST_HINTS) {
+            let Some(page) = link.page().filter(|_| offered.len() < MOST_OFFERED) else {
+                continue;
+            };
+            offered.insert(short_key(&page.0), ());
+            let is_list = matches!(link, Link::List(_));
+            if !is_list && hints.len() < MOST_HINTS {
                 hints.push_back(page);
             }
         }

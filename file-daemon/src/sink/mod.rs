@@ -2,6 +2,12 @@
 //! be read.
 
 pub mod error;
-pub mod port;
 pub mod stop;
+pub mod port;
+pub mod window;
+pub mod pending;
+pub mod session;
+mod wire;
 
+#[cfg(test)]
+mod session_tests;
