@@ -7,6 +7,7 @@
 pub mod command;
 pub mod connection;
 pub mod context;
+pub mod copy;
 pub mod directory;
 pub mod file;
 pub mod finish;
