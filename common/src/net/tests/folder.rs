@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::clock::now_ms;
+use crate::durable;
 use crate::ids::{Identity, Role};
 use crate::net::issuer::{DAY_MS, Validity};
 use crate::net::pki::{CredentialStore, Credentials, PkiError};
@@ -107,7 +108,7 @@ fn damaged_files_are_named() {
     for name in ["root.pem", "cert.pem", "key.pem", "daemon.toml"] {
         let dir = tempfile::tempdir().unwrap();
         fresh(&installation, someone()).save(dir.path()).unwrap();
-        fs::write(dir.path().join(name), "rubbish").unwrap();
+        durable::write_atomic(&dir.path().join(name), b"rubbish", 0o600).unwrap();
         let error = Credentials::load(dir.path()).unwrap_err().to_string();
         assert!(error.contains(name) || error.contains("chain"), "{error}");
     }

@@ -81,6 +81,6 @@ fn a_key_comes_back_from_its_file() {
     let back = TicketKey::load(&path).unwrap();
     assert_eq!(back.public_key(), key.public_key());
     assert_eq!(back.sign(&ticket()), key.sign(&ticket()));
-    std::fs::write(&path, b"no key").unwrap();
+    crate::durable::write_atomic(&path, b"no key", 0o600).unwrap();
     assert!(TicketKey::load(&path).is_err());
 }
