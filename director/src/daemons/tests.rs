@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use super::{DaemonEvent, Happening, Listener, Registry, RegistryFacts};
 use crate::authority::{Authority, Keys, NewToken};
-use crate::catalog::{Catalog, Durability, Place};
+use crate::catalog::Catalog;
 
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
@@ -43,8 +43,7 @@ impl Rig {
     pub async fn new() -> Self {
         common::telemetry::install_crypto_provider();
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::Embedded(folder.path().join("director"));
-        let catalog = Catalog::open(&place, Durability::Scratch).await.unwrap();
+        let catalog = crate::catalog::testing::catalog().await;
         let keys = Keys::open(&folder.path().join("pki"), now_ms()).unwrap();
         let keys = Arc::new(keys);
         let facts = RegistryFacts {

@@ -17,7 +17,7 @@ use super::{Ingest, IngestCounts, Leftovers};
 
 #[derive(Debug, thiserror::Error)]
 #[error("absent")]
-struct Absent;
+pub struct Absent;
 
 #[derive(Clone, Default)]
 pub(in super::super) struct Store(HashMap<PageId, Bytes>);
