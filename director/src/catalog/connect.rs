@@ -63,7 +63,7 @@ impl Catalog {
     /// The server is not there, not fit, or holds a schema from the future. Each says what to do.
     pub async fn open(place: &Place, durability: Durability) -> Result<Self, CatalogError> {
         match place {
-            Place::Url(url) => Self::connect(PgConnectOptions::from_str(url).map_err(CatalogError::Url)?, durability).await,
+            Place::Url(url) => Self::connect(parse(url)?, durability).await,
             Place::Embedded(state) => {
                 let embedded = Embedded::start(state).await?;
                 let opened = Self::connect(embedded.options(), durability).await;
@@ -154,6 +154,13 @@ impl Catalog {
         self.embedded.iter().flat_map(|e| e.own_paths()).collect()
     }
 
+    #[cfg(test)]
+    pub(super) async fn forget_embedded(&self) {
+        if let Some(embedded) = &self.embedded {
+            embedded.forget().await;
+        }
+    }
+
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -165,6 +172,13 @@ impl Catalog {
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, CatalogError> {
         self.pool.begin().await.during("begin a transaction")
     }
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, CatalogError> {
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(CatalogError::Url(sqlx::Error::Configuration("another scheme".into())));
+    }
+    PgConnectOptions::from_str(url).map_err(CatalogError::Url)
 }
 
 /// Settings of every session of ours. Plans are made for the values at hand: with hash partitions and optional filters a

@@ -57,3 +57,7 @@ pub use tokens::{EnrolToken, NewEnrolToken};
 pub use users::{ApiToken, ApiUser, NewApiToken};
 pub use volumes::{StorageSpace, Volume};
 pub use words::{Level, Origin, RunKind, RunState, SnapshotState};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
