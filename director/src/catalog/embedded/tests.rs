@@ -11,7 +11,10 @@ use super::{Embedded, EmbeddedError};
 /// A folder the server's user can reach, with a long or a short path.
 fn state(prefix: &str) -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::Builder::new().prefix(prefix).tempdir_in("/tmp").unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix(prefix)
+        .tempdir_in("/tmp")
+        .unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
     folder
 }
@@ -44,7 +47,10 @@ async fn a_catalog_lives_through_stop_crash_and_a_killed_director() {
     let catalog = open(state).await.unwrap();
     assert_eq!(catalog.next_term().await.unwrap().0, 1);
     catalog.close().await;
-    assert!(!state.join("pg/postmaster.pid").try_exists().unwrap(), "stopped cleanly");
+    assert!(
+        !state.join("pg/postmaster.pid").try_exists().unwrap(),
+        "stopped cleanly"
+    );
 
     let catalog = open(state).await.unwrap();
     assert_eq!(catalog.next_term().await.unwrap().0, 2);
@@ -59,9 +65,15 @@ async fn a_catalog_lives_through_stop_crash_and_a_killed_director() {
     catalog.forget_embedded().await;
     drop(catalog);
     let catalog = open(state).await.unwrap();
-    assert_eq!((pid(state), catalog.next_term().await.unwrap().0), (running, 3));
+    assert_eq!(
+        (pid(state), catalog.next_term().await.unwrap().0),
+        (running, 3)
+    );
     catalog.close().await;
-    assert!(!state.join("pg/postmaster.pid").try_exists().unwrap(), "stopped, though adopted");
+    assert!(
+        !state.join("pg/postmaster.pid").try_exists().unwrap(),
+        "stopped, though adopted"
+    );
 }
 
 #[tokio::test]
@@ -73,13 +85,20 @@ async fn another_major_version_is_named_and_a_stale_pid_is_no_obstacle() {
     // A number that lives on as something else: this very program.
     let stale = format!("{}\n{}\n1\n5432\n", std::process::id(), data.display());
     std::fs::File::create(data.join("postmaster.pid")).unwrap();
-    std::io::Write::write_all(&mut std::fs::File::create(data.join("postmaster.pid")).unwrap(), stale.as_bytes()).unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::create(data.join("postmaster.pid")).unwrap(),
+        stale.as_bytes(),
+    )
+    .unwrap();
     let server = Embedded::start(folder.path()).await.unwrap();
     server.stop().await;
     let mut version = std::fs::File::create(data.join("PG_VERSION")).unwrap();
     std::io::Write::write_all(&mut version, b"9\n").unwrap();
     let refused = Embedded::start(folder.path()).await.unwrap_err();
-    assert!(matches!(refused, EmbeddedError::MajorVersion { .. }), "{refused}");
+    assert!(
+        matches!(refused, EmbeddedError::MajorVersion { .. }),
+        "{refused}"
+    );
     assert!(refused.to_string().contains("postgresql-9"), "{refused}");
 }
 
@@ -96,5 +115,8 @@ async fn a_folder_that_cannot_be_entered_is_named() {
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
     let refused = Embedded::start(&state).await.unwrap_err();
     let text = refused.to_string();
-    assert!(text.contains(&format!("chmod o+x {}", closed.display())), "{text}");
+    assert!(
+        text.contains(&format!("chmod o+x {}", closed.display())),
+        "{text}"
+    );
 }

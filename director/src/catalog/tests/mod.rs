@@ -1,6 +1,7 @@
 //! The catalog on real PostgreSQL: a fresh database per test, asserting what a caller sees.
 
 mod access;
+mod bench;
 mod browsing;
 mod opening;
 mod records;
@@ -95,14 +96,26 @@ struct Line {
 impl Line {
     async fn new() -> Self {
         let catalog = catalog().await;
-        let series = catalog.series_for("nightly", Uuid::from_u128(1), "web01").await.unwrap();
+        let series = catalog
+            .series_for("nightly", Uuid::from_u128(1), "web01")
+            .await
+            .unwrap();
         Self { catalog, series }
     }
 
     /// A run that is started and holds the lease.
     async fn start(&self) -> (JobId, Number) {
-        let job_id = self.catalog.create_run(&backup("nightly", "web01")).await.unwrap();
-        let number = self.catalog.lease_series(self.series.id, job_id).await.unwrap().unwrap();
+        let job_id = self
+            .catalog
+            .create_run(&backup("nightly", "web01"))
+            .await
+            .unwrap();
+        let number = self
+            .catalog
+            .lease_series(self.series.id, job_id)
+            .await
+            .unwrap()
+            .unwrap();
         let start = RunStart {
             level: Some(Level::Full),
             level_reason: "no base".into(),
@@ -129,7 +142,11 @@ impl Line {
             fileset: "include /".into(),
             started_ms: at(i64::from(number.0) * 100).timestamp_millis(),
             finished_ms: at(i64::from(number.0) * 100 + 50).timestamp_millis(),
-            counts: Some(stored::Counts { files: 3, protected_bytes: 1000, ..Default::default() }),
+            counts: Some(stored::Counts {
+                files: 3,
+                protected_bytes: 1000,
+                ..Default::default()
+            }),
             pool: "main".into(),
             keep_until_ms: keep_until.map_or(0, |s| at(s).timestamp_millis()),
             ..stored::Snapshot::default()
