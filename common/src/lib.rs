@@ -4,10 +4,15 @@
 //! types. `object`, `walk`, `protocol`, `fileset` are pure: no I/O, no time of day.
 
 pub mod api;
+pub mod clock;
 pub mod codec;
+pub mod durable;
 pub mod fileset;
 pub mod ids;
 pub mod name;
+pub mod net;
 pub mod object;
 pub mod protocol;
+pub mod shutdown;
+pub mod telemetry;
 pub mod walk;
