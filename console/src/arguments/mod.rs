@@ -15,9 +15,9 @@ pub use machines::{
     ClientAdd, ClientCommand, ClientName, ClientRevoke, StorageAdd, StorageCommand,
 };
 pub use restore::{ReplaceArg, RestoreArgs};
-pub use runs::{RunCommand,
-    CancelArgs, EstimateArgs, FilesetCommand, FilesetTestArgs, LevelArg, LogArgs, RunArgs, RunsArgs,
-    ShowArgs,
+pub use runs::{
+    CancelArgs, EstimateArgs, FilesetCommand, FilesetTestArgs, LevelArg, LogArgs, RunArgs,
+    RunCommand, RunsArgs, ShowArgs,
 };
 pub use setup::{CompletionArgs, DetachArgs, DownArgs, Only, ProtectArgs, UpArgs};
 
@@ -70,7 +70,10 @@ pub enum Command {
     /// What runs, what is stored, what needs a person
     Status,
     /// Check the configuration: all errors at once, with file and line
-    #[command(name = "check-config", after_help = "Examples:\n  holdfast check-config\n  holdfast reload        take it into use")]
+    #[command(
+        name = "check-config",
+        after_help = "Examples:\n  holdfast check-config\n  holdfast reload        take it into use"
+    )]
     CheckConfig,
     /// Take a changed configuration into use; nothing changes when it has errors
     Reload,

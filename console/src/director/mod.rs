@@ -46,7 +46,9 @@ pub enum DirectorError {
     #[error("{}", crate::outcome::problem_text(.0))]
     Refused(Box<Problem>),
     /// The answer is not of this API.
-    #[error("the answer of the Director to {request} is not understood: {reason}\n  are console and Director of one version? `holdfast --version`, `holdfast status`")]
+    #[error(
+        "the answer of the Director to {request} is not understood: {reason}\n  are console and Director of one version? `holdfast --version`, `holdfast status`"
+    )]
     Answer {
         /// Method and path.
         request: String,
