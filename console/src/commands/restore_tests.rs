@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! What the words of `restore` mean.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use clap::Parser;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::api::clients::{Enrolment, NewClient};
 use common::api::problem::code;
 use common::api::storages::NewStorage;
-use common::protocol::enrol::Token;
+use common::api::token::TokenFacts;
 
 use super::{Daemon, Layout, MachineError, Programs, file};
 use crate::director::{Director, DirectorError};
@@ -54,7 +54,7 @@ pub(super) async fn token(
 }
 
 /// Whether the Director knows the name already.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
     Yes,
     No,
@@ -69,13 +69,13 @@ fn new_storage(name: &str, known: Known) -> NewStorage {
 }
 
 /// Reads a token a person brought and checks that it is for this daemon.
-pub(super) fn brought(text: &str, daemon: Daemon) -> Result<Token, MachineError> {
-    let token = Token::from_text(text).map_err(|_| {
+pub(super) fn brought(text: &str, daemon: Daemon) -> Result<TokenFacts, MachineError> {
+    let token = TokenFacts::read(text).map_err(|_| {
         MachineError::Refused("this is no whole token\n  copy the line that `holdfast client add` printed, from hf1- to its end".into())
     })?;
-    if token.role != daemon.role().label() {
+    if token.role != daemon.role() {
         return Err(MachineError::Refused(format!(
-            "this token is for a {} daemon, not for the {}\n  `holdfast client add` makes tokens for clients, `holdfast storage add` for Storage Daemons",
+            "this token is for a {}, not for a {}\n  `holdfast client add` makes tokens for clients, `holdfast storage add` for Storage Daemons",
             token.role,
             daemon.title()
         )));

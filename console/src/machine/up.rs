@@ -15,7 +15,7 @@ use super::defaults::{self, Addresses, Labels, is_there, write_once};
 use super::process::{self, Started, running};
 use super::{Daemon, Layout, MachineError, Programs, enrol, file, layout, listen, ports, programs};
 use crate::arguments::{Only, UpArgs};
-use crate::director::{self, Director};
+use crate::director::{Director, load};
 use crate::show::Screen;
 
 /// Longest wait for the Director: the first time it makes a database.
@@ -276,7 +276,7 @@ impl Up<'_> {
     }
 
     async fn connection(&self) -> Result<Director, MachineError> {
-        let access = director::load(&self.layout.admin_file(), None)?;
+        let access = load(&self.layout.admin_file(), None)?;
         Ok(Director::open(&access).await?)
     }
 

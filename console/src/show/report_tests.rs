@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! What `show`, `log` and the end of a restore look like.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use jiff::tz::TimeZone;
 
