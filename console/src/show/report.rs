@@ -8,10 +8,9 @@ use super::{Zone, count, duration, plural, size};
 /// Lines of `name  value`, the values in one column; empty values are left out.
 #[must_use]
 pub fn facts(lines: &[(&str, String)]) -> String {
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let shown: Vec<String> = lines
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
+    let told = || lines.iter().filter(|(_, value)| !value.is_empty());
+    let width = told().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let shown: Vec<String> = told()
         .map(|(name, value)| format!("{name:width$}  {value}"))
         .collect();
     shown.join("\n")
