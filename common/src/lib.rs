@@ -4,6 +4,7 @@
 //! types. `object`, `walk`, `protocol`, `fileset` are pure: no I/O, no time of day.
 
 pub mod codec;
+pub mod config;
 pub mod fileset;
 pub mod ids;
 pub mod name;

@@ -31,7 +31,12 @@ fn cut_points_of_version_1_never_move() {
     .unwrap();
     let cuts = cut_all(&chunker, &noise(8 << 20));
     let digest = blake3::hash(format!("{cuts:?}").as_bytes()).to_hex();
-    assert_eq!(&digest[..16], "ea6b28f7c30895a0", "{} cuts: {cuts:?}", cuts.len());
+    assert_eq!(
+        &digest[..16],
+        "ea6b28f7c30895a0",
+        "{} cuts: {cuts:?}",
+        cuts.len()
+    );
 }
 
 #[test]
