@@ -3,4 +3,5 @@
 //! Read bottom up: policy decides (pure), configuration, catalog (all SQL), authority and daemons, runs and tasks act,
 //! the API speaks HTTP.
 
+pub mod config;
 pub mod policy;
