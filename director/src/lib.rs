@@ -3,5 +3,8 @@
 //! Read bottom up: policy decides (pure), configuration, catalog (all SQL), authority and daemons, runs and tasks act,
 //! the API speaks HTTP.
 
-pub mod config;
 pub mod policy;
+
+pub mod config;
+
+pub mod catalog;

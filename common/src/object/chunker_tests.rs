@@ -61,7 +61,7 @@ fn the_average_grows_with_the_file_and_stays_known() {
     for (size, log) in [
         (0, 18),
         (16 << 30, 19),
-        (1 << 34 - 1, 18),
+        ((16 << 30) - 1, 18),
         (100 << 30, 21),
         (1 << 40, 22),
         (u64::MAX, 22),

@@ -31,6 +31,10 @@ pub struct Roots {
 }
 
 /// One step of a walk.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a step is moved once, a box would be allocated per entry"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// A name that the base does not have.
@@ -166,6 +170,7 @@ impl Walk {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "lives for one call")]
 enum Advance {
     End,
     Nothing,
@@ -197,7 +202,7 @@ fn advance<S: PageSource>(
         take(&mut frame.base)?,
         take(&mut frame.done)?,
     );
-    Ok(compare(new, base, done, frame.removals))
+    Ok(compare(new, base, done.as_ref(), frame.removals))
 }
 
 /// Both trees have the same page next, and no third one asks for a closer look.
@@ -275,7 +280,7 @@ fn hint<S: PageSource>(frame: &Frame, source: &mut S, hinted: &mut HashSet<PageI
 fn compare(
     new: Option<Entry>,
     base: Option<Entry>,
-    done: Option<Entry>,
+    done: Option<&Entry>,
     removals: bool,
 ) -> Advance {
     let Some(new) = new else {
@@ -288,8 +293,8 @@ fn compare(
             _ => Advance::Nothing,
         };
     };
-    let told = done.as_ref().is_some_and(|d| same_attributes(d, &new));
-    let below = below(Some(&new), base.as_ref(), done.as_ref());
+    let told = done.is_some_and(|d| same_attributes(d, &new));
+    let below = below(Some(&new), base.as_ref(), done);
     match base {
         _ if told && below.is_none() => Advance::Nothing,
         _ if told => Advance::Told(Step::Same(new), below),

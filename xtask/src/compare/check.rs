@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::entry::Entry;
+use super::entry::{Entry, Scope};
 use super::walk;
 use crate::finding::{Finding, Report};
 
@@ -15,59 +15,98 @@ use crate::finding::{Finding, Report};
 const READ_BYTES: usize = 256 * 1024;
 const REMEDY: &str = "the original and the restored tree are not the same";
 
-/// Compares `source` with `restored`. Fails when the source cannot be read.
+/// Compares `source` with `restored`, owners only as root. Fails when the source cannot be read.
 pub fn check(source: &Path, restored: &Path) -> Result<Report> {
-    let names = walk::list(source)?;
-    let expected: BTreeSet<&PathBuf> = names.iter().collect();
+    let root = rustix::process::geteuid().is_root();
+    compare(
+        source,
+        restored,
+        if root {
+            Scope::WithOwners
+        } else {
+            Scope::WithoutOwners
+        },
+    )
+}
+
+fn compare(source: &Path, restored: &Path, scope: Scope) -> Result<Report> {
+    let listing = walk::list(source)?;
     let mut report = Report::new("compare");
-    let mut groups = Groups::default();
-    let mut identical = 0_usize;
-    for name in &names {
-        let found = differences(source, restored, name, &mut groups)?;
-        identical += usize::from(found.is_empty());
-        report.extend(
-            found
-                .into_iter()
-                .map(|what| Finding::new(name, 1, what, REMEDY)),
-        );
+    let mut pair = Pair {
+        source,
+        restored,
+        scope,
+        groups: Groups::default(),
+    };
+    let (mut identical, mut closed) = (0_usize, listing.closed);
+    for name in &listing.names {
+        match pair.differences(name) {
+            Err(error) if is_denied(&error) => closed += 1,
+            found => {
+                let found = found?;
+                identical += usize::from(found.is_empty());
+                report.extend(
+                    found
+                        .into_iter()
+                        .map(|what| Finding::new(name, 1, what, REMEDY)),
+                );
+            }
+        }
     }
-    let extra: Vec<PathBuf> = walk::list(restored).unwrap_or_default();
-    for name in extra.iter().filter(|name| !expected.contains(name)) {
+    let expected: BTreeSet<&PathBuf> = listing.names.iter().collect();
+    let there = walk::list(restored).unwrap_or_default();
+    for name in there.names.iter().filter(|name| !expected.contains(name)) {
         report.extend([Finding::new(name, 1, "was not in the original", REMEDY)]);
     }
-    report.fact(format!("{identical} of {} identical", names.len()));
+    let looked_at = listing.names.len() + listing.closed - closed;
+    report.fact(format!("{identical} of {looked_at} identical"));
+    if scope == Scope::WithoutOwners {
+        report.fact("owners not compared: only root can restore them".to_owned());
+        report.fact(format!("{closed} not readable by this user"));
+    }
     Ok(report)
 }
 
-fn differences(
-    source: &Path,
-    restored: &Path,
-    name: &Path,
-    groups: &mut Groups,
-) -> Result<Vec<String>> {
-    let ours = Entry::read(source, name)
-        .with_context(|| format!("read {}", source.join(name).display()))?;
-    let theirs = match Entry::read(restored, name) {
-        Ok(entry) => entry,
-        Err(error) => {
-            return Ok(vec![format!(
-                "cannot be read where it was restored: {error}"
-            )]);
+fn is_denied(error: &anyhow::Error) -> bool {
+    let source = error.downcast_ref::<io::Error>();
+    source.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// The two trees.
+struct Pair<'a> {
+    source: &'a Path,
+    restored: &'a Path,
+    scope: Scope,
+    groups: Groups,
+}
+
+impl Pair<'_> {
+    fn differences(&mut self, name: &Path) -> Result<Vec<String>> {
+        let path = self.source.join(name);
+        let ours =
+            Entry::read(self.source, name).with_context(|| format!("read {}", path.display()))?;
+        let theirs = match Entry::read(self.restored, name) {
+            Ok(entry) => entry,
+            Err(error) => {
+                return Ok(vec![format!(
+                    "cannot be read where it was restored: {error}"
+                )]);
+            }
+        };
+        let differences = ours.differences(&theirs, self.scope);
+        let mut found: Vec<String> = differences
+            .into_iter()
+            .map(|what| format!("differs: {what}"))
+            .collect();
+        if !self.groups.agree(&ours, &theirs) {
+            found.push("differs: which names are hard links of one file".to_owned());
         }
-    };
-    let mut found: Vec<String> = ours
-        .differences(&theirs)
-        .into_iter()
-        .map(|what| format!("differs: {what}"))
-        .collect();
-    if !groups.agree(&ours, &theirs) {
-        found.push("differs: which names are hard links of one file".to_owned());
+        let both_files = ours.metadata.is_file() && theirs.metadata.is_file();
+        if both_files && !same_content(&path, &self.restored.join(name))? {
+            found.push("differs: content".to_owned());
+        }
+        Ok(found)
     }
-    let both_files = ours.metadata.is_file() && theirs.metadata.is_file();
-    if both_files && !same_content(&source.join(name), &restored.join(name))? {
-        found.push("differs: content".to_owned());
-    }
-    Ok(found)
 }
 
 /// Which file of one tree is which file of the other, for names that share a file.
@@ -152,7 +191,7 @@ mod tests {
         tree(a.path());
         tree(b.path());
         spoil(b.path());
-        let report = check(a.path(), b.path()).unwrap();
+        let report = compare(a.path(), b.path(), Scope::WithOwners).unwrap();
         let found: Vec<String> = report.sorted().iter().map(ToString::to_string).collect();
         assert_eq!(report.is_clean(), expected.is_empty(), "{found:?}");
         for part in expected {
@@ -210,6 +249,18 @@ mod tests {
             },
             &["d/a2:1: differs: hard links"],
         );
+    }
+
+    #[test]
+    fn without_owners_the_set_id_bits_do_not_count() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        tree(a.path());
+        tree(b.path());
+        fs::set_permissions(a.path().join("d/b"), fs::Permissions::from_mode(0o4755)).unwrap();
+        fs::set_permissions(b.path().join("d/b"), fs::Permissions::from_mode(0o755)).unwrap();
+        let clean = |scope| compare(a.path(), b.path(), scope).unwrap().is_clean();
+        assert!(clean(Scope::WithoutOwners));
+        assert!(!clean(Scope::WithOwners));
     }
 
     #[test]

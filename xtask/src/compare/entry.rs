@@ -12,6 +12,16 @@ use std::path::{Path, PathBuf};
 /// XATTR_SIZE_MAX and XATTR_LIST_MAX of Linux.
 const LARGEST_BYTES: usize = 64 * 1024;
 
+/// Whether owners count. Only root may give files away, and whoever may not cannot restore the
+/// set-id bits of somebody else's program either.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    WithOwners,
+    /// Everything but owner, group and set-id bits.
+    WithoutOwners,
+}
+
 /// One entry of a tree.
 pub struct Entry {
     /// As `lstat` gave it.
@@ -39,15 +49,17 @@ impl Entry {
     }
 
     /// Which of its properties differ from those of `other`, in words. Content is not among them.
-    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+    pub fn differences(&self, other: &Self, scope: Scope) -> Vec<&'static str> {
+        let owners = scope == Scope::WithOwners;
+        let modes = if owners { 0o7777 } else { 0o1777 };
         let (a, b) = (&self.metadata, &other.metadata);
         let is_device = a.file_type().is_char_device() || a.file_type().is_block_device();
         let checks = [
             ("kind", a.file_type() == b.file_type()),
             ("size", !a.is_file() || a.len() == b.len()),
-            ("mode", a.mode() == b.mode()),
-            ("owner", a.uid() == b.uid()),
-            ("group", a.gid() == b.gid()),
+            ("mode", a.mode() & modes == b.mode() & modes),
+            ("owner", !owners || a.uid() == b.uid()),
+            ("group", !owners || a.gid() == b.gid()),
             (
                 "modification time",
                 (a.mtime(), a.mtime_nsec()) == (b.mtime(), b.mtime_nsec()),

@@ -2,15 +2,28 @@
 //! a demonstration, not for a million files.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// All names below `root`, relative to it, the root itself first.
-pub fn list(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = vec![PathBuf::new()];
+/// The names of a tree.
+#[derive(Default)]
+pub struct Listing {
+    /// Relative to the root of the tree, the root itself first.
+    pub names: Vec<PathBuf>,
+    /// How many folders this user may not look into.
+    pub closed: usize,
+}
+
+/// All names below `root`.
+pub fn list(root: &Path) -> Result<Listing> {
+    let mut listing = Listing {
+        names: vec![PathBuf::new()],
+        closed: 0,
+    };
     let mut at = 0;
-    while let Some(folder) = found.get(at).cloned() {
+    while let Some(folder) = listing.names.get(at).cloned() {
         at += 1;
         let path = root.join(&folder);
         let kind =
@@ -18,11 +31,18 @@ pub fn list(root: &Path) -> Result<Vec<PathBuf>> {
         if !kind.is_dir() {
             continue;
         }
-        for entry in fs::read_dir(&path).with_context(|| format!("read {}", path.display()))? {
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                listing.closed += 1;
+                continue;
+            }
+            other => other.with_context(|| format!("read {}", path.display()))?,
+        };
+        for entry in entries {
             let entry = entry.with_context(|| format!("read {}", path.display()))?;
-            found.push(folder.join(entry.file_name()));
+            listing.names.push(folder.join(entry.file_name()));
         }
     }
-    found.sort();
-    Ok(found)
+    listing.names.sort();
+    Ok(listing)
 }
