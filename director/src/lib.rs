@@ -8,3 +8,6 @@ pub mod policy;
 pub mod config;
 
 pub mod catalog;
+
+pub mod authority;
+pub mod daemons;

@@ -151,7 +151,7 @@ impl Catalog {
     /// Folders of the private PostgreSQL, which must never be backed up as files.
     #[must_use]
     pub fn own_folders(&self) -> Vec<PathBuf> {
-        self.embedded.iter().map(|e| e.data().to_path_buf()).collect()
+        self.embedded.iter().flat_map(|e| e.own_paths()).collect()
     }
 
     pub(super) fn pool(&self) -> &PgPool {

@@ -34,6 +34,7 @@ mod volumes;
 mod audit;
 mod summary;
 
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use audit::{AuditBreak, AuditEntry, NewAuditEntry};
