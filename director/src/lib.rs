@@ -11,3 +11,5 @@ pub mod catalog;
 
 pub mod authority;
 pub mod daemons;
+
+pub mod runs;

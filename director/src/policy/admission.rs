@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::fmt;
 
 use common::ids::JobId;
-use uuid::Uuid;
 
 /// How many backups may run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +49,8 @@ pub struct Candidate {
     pub client: String,
     /// To which Storage Daemon.
     pub storage: String,
-    /// In which series; one run at a time has the series.
-    pub series: Uuid,
+    /// In which series (job and client); one run at a time has the series.
+    pub series: String,
 }
 
 /// The limit that holds a run.
@@ -86,7 +85,7 @@ struct Used {
     total: usize,
     client: HashMap<String, usize>,
     storage: HashMap<String, usize>,
-    series: HashMap<Uuid, JobId>,
+    series: HashMap<String, JobId>,
 }
 
 impl Used {
@@ -97,7 +96,7 @@ impl Used {
         self.total += 1;
         *self.client.entry(run.client.clone()).or_default() += 1;
         *self.storage.entry(run.storage.clone()).or_default() += 1;
-        self.series.insert(run.series, run.job_id);
+        self.series.insert(run.series.clone(), run.job_id);
     }
 
     fn held(&self, run: &Candidate, limits: &Limits) -> Option<Held> {
@@ -150,7 +149,7 @@ mod tests {
             kind: Kind::Backup,
             client: client.to_owned(),
             storage: storage.to_owned(),
-            series: Uuid::from_u128(series),
+            series: series.to_string(),
         }
     }
 
