@@ -20,7 +20,7 @@ use super::{Ingest, IngestCounts, Leftovers};
 pub struct Absent;
 
 #[derive(Clone, Default)]
-pub(in super::super) struct Store(HashMap<PageId, Bytes>);
+struct Store(HashMap<PageId, Bytes>);
 
 impl PageSource for Store {
     type Error = Absent;
