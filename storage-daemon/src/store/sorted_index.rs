@@ -51,9 +51,15 @@ struct State {
     table: IdMap<Location>,
     marks: HashMap<u32, Mark>,
     /// Being written out.
-    frozen: Option<Arc<IdMap<Location>>>,
+    frozen: Option<Arc<Frozen>>,
     /// Oldest first.
-    runs: Vec<Arc<Run>>,
+    runs: Arc<Vec<Arc<Run>>>,
+}
+
+/// A table on its way to disk, and the marks that it and all runs before it cover.
+struct Frozen {
+    table: IdMap<Location>,
+    marks: HashMap<u32, Mark>,
 }
 
 /// See the module.
@@ -120,22 +126,28 @@ impl SortedIndex {
 
     fn write_out(&self) -> Result<(), IndexError> {
         let _upkeep = self.upkeep.lock();
-        let (table, marks) = {
+        let frozen = {
             let mut state = self.state.write();
-            if state.frozen.is_none() {
-                state.frozen = Some(Arc::new(std::mem::take(&mut state.table)));
-            }
-            let frozen = state.frozen.clone().unwrap_or_default();
-            (frozen, state.marks.clone())
+            let state = &mut *state;
+            state
+                .frozen
+                .get_or_insert_with(|| {
+                    let table = std::mem::take(&mut state.table);
+                    Arc::new(Frozen { table, marks: state.marks.clone() })
+                })
+                .clone()
         };
-        if !table.is_empty() {
-            let run = self.write_table(&table)?;
+        let run = match frozen.table.is_empty() {
+            true => None,
+            false => Some(Arc::new(self.write_table(&frozen.table)?)),
+        };
+        {
             let mut state = self.state.write();
-            state.runs.push(Arc::new(run));
+            Arc::make_mut(&mut state.runs).extend(run);
+            state.frozen = None;
         }
-        self.state.write().frozen = None;
         self.merge()?;
-        self.write_manifest(&marks)
+        self.write_manifest(&frozen.marks)
     }
 
     fn write_table(&self, table: &IdMap<Location>) -> Result<Run, IndexError> {
@@ -162,8 +174,9 @@ impl SortedIndex {
             let is_oldest = runs.len() == 2;
             let merged = merge_two(older, newer, is_oldest, &self.new_path())?;
             let mut state = self.state.write();
-            state.runs.truncate(runs.len() - 2);
-            state.runs.push(Arc::new(merged));
+            let list = Arc::make_mut(&mut state.runs);
+            list.truncate(runs.len() - 2);
+            list.push(Arc::new(merged));
         }
     }
 
@@ -175,7 +188,7 @@ impl SortedIndex {
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
         out.extend_from_slice(&(marks.len() as u32).to_le_bytes());
-        for run in &runs {
+        for run in runs.iter() {
             out.extend_from_slice(&run_number(&run.path).to_le_bytes());
         }
         for (volume, mark) in marks {
@@ -225,11 +238,8 @@ fn load(folder: &Path) -> Result<State, IndexError> {
             let volume = r.u32("mark")?;
             state.marks.insert(volume, r.u64("mark")?);
         }
-        state.runs = paths
-            .iter()
-            .map(|path| Run::open(path).map(Arc::new))
-            .collect::<Result<_, _>>()
-            .map_err(|_| common::codec::DecodeError::Range { what: "run" })?;
+        let runs = paths.iter().map(|path| Run::open(path).map(Arc::new)).collect::<Result<_, _>>();
+        state.runs = Arc::new(runs.map_err(|_| common::codec::DecodeError::Range { what: "run" })?);
         Ok(())
     };
     if !body.starts_with(MAGIC) || read().is_err() {
@@ -272,7 +282,7 @@ impl ChunkIndex for SortedIndex {
     fn get(&self, id: &ChunkId) -> Result<Option<Location>, IndexError> {
         let runs = {
             let state = self.state.read();
-            let recent = state.table.get(id).or_else(|| state.frozen.as_ref().and_then(|f| f.get(id)));
+            let recent = state.table.get(id).or_else(|| state.frozen.as_ref().and_then(|f| f.table.get(id)));
             if let Some(place) = recent {
                 return Ok((*place != GONE).then_some(*place));
             }
@@ -312,7 +322,7 @@ impl ChunkIndex for SortedIndex {
 
     fn len(&self) -> u64 {
         let state = self.state.read();
-        let frozen = state.frozen.as_ref().map_or(0, |f| f.len());
+        let frozen = state.frozen.as_ref().map_or(0, |f| f.table.len());
         (state.table.len() + frozen) as u64 + state.runs.iter().map(|r| r.len()).sum::<u64>()
     }
 
