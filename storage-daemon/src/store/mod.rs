@@ -2,7 +2,6 @@
 //!
 //! Invariant: everything here that is not in a volume is derived from volumes and can be thrown away.
 
-pub mod durable;
 pub mod index;
 pub mod ingest;
 pub mod lookup;
@@ -16,3 +15,8 @@ pub mod verify;
 
 pub use index::{ChunkIndex, IndexError, Mark};
 pub use the_store::{Store, StoreConfig, StoreError};
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use common::ids::ChunkId;
 use parking_lot::{Mutex, RwLock};
 
 use super::run::{Entry, Run, RunIter, RunWriter};
-use super::{ChunkIndex, IndexError, Mark, durable};
+use super::{ChunkIndex, IndexError, Mark};
 use crate::volume::Location;
 
 /// Ids in memory before they are written out: seven eighths of a table of 256 Ki.
@@ -197,7 +197,7 @@ impl SortedIndex {
         }
         let crc = crc32fast::hash(&out);
         out.extend_from_slice(&crc.to_le_bytes());
-        durable::replace(&path, &out).map_err(fail)?;
+        common::durable::write_atomic(&path, &out, common::durable::SECRET).map_err(fail)?;
         self.remove_unnamed(&runs);
         Ok(())
     }

@@ -9,7 +9,6 @@ use common::ids::{ChunkId, SessionId};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::durable;
 use super::index::{ChunkIndex as _, IndexError};
 use super::pages::PageCache;
 use super::snapshots::Snapshots;
@@ -95,8 +94,6 @@ pub struct Store {
     cache: PageCache,
     pool: Arc<Pool>,
     counters: Mutex<Counters>,
-    /// Notes are written one at a time.
-    pub(super) notes: Mutex<()>,
 }
 
 impl Store {
@@ -128,7 +125,6 @@ impl Store {
             cache: PageCache::default(),
             pool: Pool::new(),
             counters: Mutex::new(counters),
-            notes: Mutex::new(()),
         });
         store.recover()?;
         Ok(store)
@@ -214,7 +210,7 @@ impl Counters {
             let mut bytes = reserved.to_le_bytes().to_vec();
             bytes.extend_from_slice(&next_volume.to_le_bytes());
             bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-            durable::replace(&self.path, &bytes)
+            common::durable::write_atomic(&self.path, &bytes, common::durable::SECRET)
                 .map_err(|source| StoreError::State { path: self.path.clone(), source })?;
             self.reserved = reserved;
         }
