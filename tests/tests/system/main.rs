@@ -1,0 +1,3 @@
+//! System tests: real daemons, a real PostgreSQL, real files. One program, so that it is linked once.
+
+mod machinery;
