@@ -6,7 +6,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -53,6 +53,7 @@ impl Daemon {
 /// An installation.
 #[derive(Debug)]
 pub struct Installation {
+    base: PathBuf,
     folder: PathBuf,
     console: Console,
     ports: u16,
@@ -80,19 +81,19 @@ impl Installation {
     /// When no folder can be made.
     #[must_use]
     pub fn folder_only() -> Self {
-        let folder = tempfile::Builder::new()
+        let base = tempfile::Builder::new()
             .prefix("holdfast-test-")
             .tempdir_in(postgres::base())
             .expect("a temporary folder")
             .keep();
         // The database inside belongs to the user postgres.
-        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("a folder of our own");
-        let folder = folder.join("holdfast");
+        std::fs::set_permissions(&base, PermissionsExt::from_mode(0o755)).expect("a folder of our own");
+        let folder = base.join("holdfast");
         std::fs::create_dir(&folder).expect("a folder of our own");
         let afterwards = match std::env::var_os("HOLDFAST_KEEP") {
             None => Afterwards::Remove,
             Some(_) => {
-                eprintln!("kept: {}", folder.display());
+                eprintln!("kept: {}", base.display());
                 Afterwards::Keep
             }
         };
@@ -100,8 +101,9 @@ impl Installation {
             console: Console::new(&folder),
             ports: free_ports(),
             journal: Mutex::new(Journal::new(&folder)),
-            _reaper: Reaper::watch(&folder, afterwards),
+            _reaper: Reaper::watch(&base, afterwards),
             folder,
+            base,
         }
     }
 
@@ -126,15 +128,46 @@ impl Installation {
         &self.folder
     }
 
-    /// A folder for the test's own files; nothing of the installation is in it.
+    /// A new folder for the test's own files, beside the installation.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// When it is there already.
     #[must_use]
     pub fn scratch(&self, name: &str) -> PathBuf {
-        let path = self.folder.join("scratch").join(name);
-        std::fs::create_dir_all(&path).expect("a folder of our own");
+        let path = self.base.join("scratch").join(name);
+        std::fs::create_dir_all(path.parent().expect("below scratch")).expect("a folder of our own");
+        std::fs::create_dir(&path).expect("each test has folders of its own");
         path
+    }
+
+    /// A path for something that is not there yet, beside the installation.
+    #[must_use]
+    pub fn absent(&self, name: &str) -> PathBuf {
+        self.base.join("absent").join(name)
+    }
+
+    /// Another client of this installation, with a folder of its own; it runs when this returns.
+    ///
+    /// # Panics
+    /// When it does not join.
+    #[track_caller]
+    #[must_use]
+    pub fn client(&self, name: &str) -> Machine {
+        let added = self.console.json(["client", "add", name, "--local", "--no-wait"]);
+        let token = added["token"].as_str().unwrap_or_else(|| panic!("a token expected: {added}"));
+        let machine = self.machine(name);
+        let _ = machine.console.ok(["up", "--only", "client", "--token", token]);
+        machine
+    }
+
+    /// The folder of another machine, empty.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> Machine {
+        let root = self.base.join(name);
+        Machine {
+            console: Console::new(&root),
+            root,
+        }
     }
 
     /// The console for it.
@@ -178,7 +211,10 @@ impl Installation {
     pub fn write_configuration(&self, name: &str, text: &str) {
         let folder = self.folder.join("director/conf.d");
         std::fs::create_dir_all(&folder).expect("the Director's folder is there");
-        std::fs::write(folder.join(name), text).expect("a configuration can be written");
+        // Never half a file for the reload of another test.
+        let draft = self.base.join(format!("{name}.draft"));
+        std::fs::write(&draft, text).expect("a configuration can be written");
+        std::fs::rename(draft, folder.join(name)).expect("a configuration can be written");
     }
 
     /// A job over `fileset` (the lines of its table) on the installation's own client.
@@ -360,16 +396,13 @@ impl Installation {
     #[track_caller]
     pub fn check_logs(&self, expected: &[&str]) {
         let secrets = self.secrets();
-        self.journal.lock().expect("no test panicked here").check(expected, &secrets);
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).check(expected, &secrets);
     }
 
     /// New lines of the daemons' logs.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn news(&self) -> Vec<String> {
-        self.journal.lock().expect("no test panicked here").news()
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).news()
     }
 
     /// The API token, and lines of private keys.
@@ -389,6 +422,21 @@ impl Installation {
         }
         secrets
     }
+}
+
+/// Another machine of an installation.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The console there.
+    pub console: Console,
+}
+
+/// Where the file or folder `original` stands after a restore into the folder `to`.
+#[must_use]
+pub fn restored(to: &Path, original: &Path) -> PathBuf {
+    to.join(original.strip_prefix("/").expect("originals have absolute paths"))
 }
 
 /// A path as a TOML string.

@@ -8,13 +8,14 @@ use std::process::{Child, Command, Stdio};
 /// Kills only processes whose command line names the folder, so that a reused process id hurts nobody.
 const SCRIPT: &str = r#"
 cat >/dev/null
-for file in "$1"/run/*.pid "$1"/director/pg/postmaster.pid "$1"/director/pg/data/postmaster.pid; do
+for file in "$1"/*/run/*.pid "$1"/*/director/pg/postmaster.pid; do
     [ -f "$file" ] || continue
     pid=$(head -n 1 "$file" | tr -cd 0-9)
     [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$1" || continue
     kill -9 "$pid" 2>/dev/null
 done
 [ "$2" = keep ] && exit 0
+grep -F " $1/" /proc/self/mounts | cut -d' ' -f2 | while read -r mount; do umount -l "$mount"; done
 rm -rf -- "$1" 2>/dev/null || { chattr -R -f -i -a "$1"; rm -rf -- "$1"; }
 "#;
 
