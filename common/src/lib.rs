@@ -3,10 +3,15 @@
 //! Read bottom up: names and codecs, stored objects, the walk over them, the wire, the network, configuration, the API's
 //! types. `object`, `walk`, `protocol`, `fileset` are pure: no I/O, no time of day.
 
+pub mod clock;
 pub mod codec;
+pub mod durable;
 pub mod fileset;
 pub mod ids;
 pub mod name;
+pub mod net;
 pub mod object;
 pub mod protocol;
+pub mod shutdown;
+pub mod telemetry;
 pub mod walk;
