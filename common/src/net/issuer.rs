@@ -11,6 +11,7 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::ids::Identity;
 
@@ -54,6 +55,19 @@ impl Pair {
     ) -> Result<Self, IssueError> {
         let key = KeyPair::try_from(key).map_err(make)?;
         Ok(Self { certificate, key })
+    }
+
+    /// From when until when its certificate is valid.
+    ///
+    /// # Errors
+    /// The certificate cannot be read.
+    pub fn validity(&self) -> Result<Validity, IssueError> {
+        let (_, read) = X509Certificate::from_der(&self.certificate)
+            .map_err(|e| IssueError::Make(e.to_string()))?;
+        Ok(Validity {
+            from_ms: read.validity().not_before.timestamp().saturating_mul(1000),
+            until_ms: read.validity().not_after.timestamp().saturating_mul(1000),
+        })
     }
 
     /// Its key.
