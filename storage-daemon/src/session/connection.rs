@@ -4,6 +4,7 @@
 //! Bounds: 16 MiB of loads per connection and 96 MiB over all wait at most, 16 Asks per connection; one frame beyond
 //! that is held while it waits. Nothing is allocated by a length before a ticket was checked.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use common::protocol::data::{Answer, Ask, Load, Open, Opened};
 use common::protocol::fault::{Fault, code};
 use common::protocol::frame::{FrameType, MAJOR};
 use common::protocol::restore::{OpenRestore, Window};
+use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -36,6 +38,8 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 const ALL_LOADS: usize = 96 << 20;
 /// Asks of one connection that wait.
 const ASKS: usize = 16;
+/// Loads of one connection that wait, however short.
+const LOADS: usize = 240;
 /// Longest frame of a backup connection: the longest load.
 const MAX_FRAME: usize = 10 << 20;
 /// Most data connections at once.
@@ -138,7 +142,9 @@ impl Edge {
             sessions: self.sessions.clone(),
             loads: self.loads.clone(),
             own_loads: Arc::new(Semaphore::new(WINDOW_BYTES)),
+            load_places: Arc::new(Semaphore::new(LOADS)),
             asks: Arc::new(Semaphore::new(ASKS)),
+            asked: Arc::default(),
             sequence: 0,
         };
         Ok(incoming
@@ -278,8 +284,33 @@ struct Incoming {
     sessions: Arc<Sessions>,
     loads: Arc<Semaphore>,
     own_loads: Arc<Semaphore>,
+    load_places: Arc<Semaphore>,
     asks: Arc<Semaphore>,
+    asked: Arc<Asked>,
     sequence: u64,
+}
+
+/// Asks of a connection that wait: answered in order, by one thread at a time.
+#[derive(Default)]
+struct Asked {
+    line: Mutex<(VecDeque<(Ask, OwnedSemaphorePermit)>, bool)>,
+}
+
+impl Asked {
+    /// Puts an Ask in line; whether a thread must be called.
+    fn put(&self, ask: Ask, permit: OwnedSemaphorePermit) -> bool {
+        let mut line = self.line.lock();
+        line.0.push_back((ask, permit));
+        !std::mem::replace(&mut line.1, true)
+    }
+
+    /// The next Ask; with `None` the thread leaves the line.
+    fn take(&self) -> Option<(Ask, OwnedSemaphorePermit)> {
+        let mut line = self.line.lock();
+        let next = line.0.pop_front();
+        line.1 = next.is_some();
+        next
+    }
 }
 
 /// Tells the session that a connection is gone, however it went.
@@ -394,6 +425,7 @@ impl Incoming {
         }
         self.sequence = load.sequence;
         let permits = vec![
+            permit(&self.load_places, 1).await?,
             permit(&self.own_loads, bytes).await?,
             permit(&self.loads, bytes).await?,
         ];
@@ -416,12 +448,16 @@ impl Incoming {
     async fn ask(&self, body: &[u8]) -> Result<(), Stop> {
         let ask = Ask::decode(body).map_err(malformed)?;
         let permit = permit(&self.asks, 1).await?;
+        if !self.asked.put(ask, permit) {
+            return Ok(());
+        }
         let (store, outbox) = (self.sessions.store().clone(), self.link.outbox.clone());
-        let pending = self.joined.pending.clone();
+        let (asked, pending) = (self.asked.clone(), self.joined.pending.clone());
         self.sessions.store().pool().urgent(move |_| {
-            let have = store.have(&ask.ids, &pending.read());
-            answer(&outbox, ask.batch, have.map_err(|e| chain(&e)));
-            drop(permit);
+            while let Some((ask, _permit)) = asked.take() {
+                let have = store.have(&ask.ids, &pending.read());
+                answer(&outbox, ask.batch, have.map_err(|e| chain(&e)));
+            }
         });
         Ok(())
     }

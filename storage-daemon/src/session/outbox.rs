@@ -8,10 +8,13 @@ use common::protocol::fault::Fault;
 use common::protocol::frame::FrameType;
 use parking_lot::{Condvar, Mutex};
 use prost::Message;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Bytes under way to one connection.
 const WINDOW_BYTES: usize = 16 << 20;
+
+/// Frames under way to one connection: only a peer that does not read has so many.
+const FRAMES: usize = 4096;
 
 /// A frame to be sent.
 #[derive(Debug)]
@@ -39,28 +42,35 @@ pub enum Next {
 }
 
 #[derive(Default)]
+struct State {
+    bytes: usize,
+    is_gone: bool,
+    is_ended: bool,
+}
+
+#[derive(Default)]
 struct Budget {
-    state: Mutex<(usize, bool)>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 /// The sending end; clones share it.
 #[derive(Clone)]
 pub struct Outbox {
-    queue: UnboundedSender<Next>,
+    queue: Sender<Next>,
     budget: Arc<Budget>,
 }
 
 /// The receiving end, of the connection's writing task.
 pub struct Outlet {
-    queue: UnboundedReceiver<Next>,
+    queue: Receiver<Next>,
     budget: Arc<Budget>,
 }
 
 /// A pair.
 #[must_use]
 pub fn outbox() -> (Outbox, Outlet) {
-    let (sender, queue) = unbounded_channel();
+    let (sender, queue) = channel(FRAMES);
     let budget = Arc::new(Budget::default());
     (
         Outbox {
@@ -72,7 +82,7 @@ pub fn outbox() -> (Outbox, Outlet) {
 }
 
 impl Outbox {
-    /// Sends a frame; waits while more than the window is under way.
+    /// Sends a frame from a thread; waits while more than the window is under way.
     ///
     /// # Errors
     /// [`Gone`]
@@ -80,19 +90,20 @@ impl Outbox {
         let bytes = head.len() + payload.len();
         {
             let mut state = self.budget.state.lock();
-            while state.0 > 0 && state.0 + bytes > WINDOW_BYTES && !state.1 {
+            while state.bytes > 0 && state.bytes + bytes > WINDOW_BYTES && !state.is_gone {
                 self.budget.changed.wait(&mut state);
             }
-            if state.1 {
+            if state.is_gone {
                 return Err(Gone);
             }
-            state.0 += bytes;
+            state.bytes += bytes;
         }
-        self.push(Outgoing {
+        let frame = Next::Frame(Outgoing {
             frame_type,
             head,
             payload,
-        })
+        });
+        self.queue.blocking_send(frame).map_err(|_| Gone)
     }
 
     /// Sends a small frame without waiting; a peer that lets twice the window pile up is given up.
@@ -102,16 +113,17 @@ impl Outbox {
     pub fn offer(&self, frame_type: FrameType, head: Vec<u8>) -> Result<(), Gone> {
         {
             let mut state = self.budget.state.lock();
-            if state.1 || state.0 > 2 * WINDOW_BYTES {
+            if state.is_gone || state.bytes > 2 * WINDOW_BYTES {
                 return Err(Gone);
             }
-            state.0 += head.len();
+            state.bytes += head.len();
         }
-        self.push(Outgoing {
+        let frame = Next::Frame(Outgoing {
             frame_type,
             head,
             payload: Bytes::new(),
-        })
+        });
+        self.queue.try_send(frame).map_err(|_| Gone)
     }
 
     /// Sends a protobuf message.
@@ -131,17 +143,18 @@ impl Outbox {
 
     /// Ends the connection after what was sent before.
     pub fn end(&self) {
-        let _ = self.queue.send(Next::End);
-    }
-
-    fn push(&self, frame: Outgoing) -> Result<(), Gone> {
-        self.queue.send(Next::Frame(frame)).map_err(|_| Gone)
+        self.budget.state.lock().is_ended = true;
+        // When no frame fits any more, the writing task sees the mark behind the last one.
+        let _ = self.queue.try_send(Next::End);
     }
 }
 
 impl Outlet {
     /// The next frame; `None` when every sender is gone.
     pub async fn next(&mut self) -> Option<Next> {
+        if self.is_empty() && self.budget.state.lock().is_ended {
+            return Some(Next::End);
+        }
         self.queue.recv().await
     }
 
@@ -154,14 +167,14 @@ impl Outlet {
     /// So many bytes have left.
     pub fn sent(&self, bytes: usize) {
         let mut state = self.budget.state.lock();
-        state.0 = state.0.saturating_sub(bytes);
+        state.bytes = state.bytes.saturating_sub(bytes);
         self.budget.changed.notify_all();
     }
 }
 
 impl Drop for Outlet {
     fn drop(&mut self) {
-        self.budget.state.lock().1 = true;
+        self.budget.state.lock().is_gone = true;
         self.budget.changed.notify_all();
     }
 }

@@ -173,7 +173,7 @@ impl SortedIndex {
 
     fn write_table(&self, table: &IdMap<Location>) -> Result<Run, IndexError> {
         let mut entries: Vec<Entry> = table.iter().map(|(id, place)| (*id, *place)).collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        entries.sort_unstable_by_key(|entry| entry.0);
         let mut writer = RunWriter::create(&self.new_path(), entries.len() as u64)?;
         entries.iter().try_for_each(|entry| writer.push(entry))?;
         writer.finish()

@@ -7,10 +7,12 @@ use common::codec::DecodeError;
 use common::ids::ChunkId;
 use common::object::page;
 use common::object::segment::{OpenError, Segment};
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use crate::format::block::Kind;
 
+/// More pieces of work than callers may have waiting: they hold permits, so that submitting never blocks them.
+pub const QUEUE: usize = 64 << 10;
 /// A buffer longer than this is given back to the system after use.
 const KEEP_BYTES: usize = 2 << 20;
 
@@ -101,9 +103,8 @@ impl Pool {
         let threads = std::thread::available_parallelism()
             .map_or(2, usize::from)
             .min(32);
-        // Not bounded by number: callers hold a permit in bytes for whatever waits here.
-        let (urgent, urgent_work) = unbounded::<Work>();
-        let (work, queue) = unbounded::<Work>();
+        let (urgent, urgent_work) = bounded::<Work>(QUEUE);
+        let (work, queue) = bounded::<Work>(QUEUE);
         for _ in 0..threads {
             let (urgent, queue) = (urgent_work.clone(), queue.clone());
             std::thread::spawn(move || run(&urgent, &queue));

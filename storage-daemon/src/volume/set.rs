@@ -221,11 +221,11 @@ impl VolumeSet {
             uuid: Uuid::new_v4(),
             holds,
             pool: pool.to_owned(),
-            created_ms: chrono::Utc::now().timestamp_millis(),
+            created_ms: common::clock::now_ms(),
             storage: self.making.storage,
         });
         let file = self.device.create(&label.name())?;
-        let made = VolumeWriter::create(label.clone(), file.clone(), self.making.max_bytes);
+        let made = VolumeWriter::create(&label, file.clone(), self.making.max_bytes);
         let writer = match made {
             Ok(writer) => writer,
             Err(error) => {
@@ -349,7 +349,7 @@ impl VolumeSet {
         let mut buffer = vec![0; location.block_bytes()];
         let got = file.read(location.offset(), &mut buffer)?;
         buffer.truncate(got);
-        decode_block(Bytes::from(buffer), uuid, location.offset()).map_err(|source| {
+        decode_block(&Bytes::from(buffer), uuid, location.offset()).map_err(|source| {
             ReadError::Damaged {
                 volume: self.name(location.volume),
                 offset: location.offset(),
@@ -359,10 +359,10 @@ impl VolumeSet {
     }
 }
 
-fn decode_block(bytes: Bytes, volume: Uuid, offset: u64) -> Result<Block, BlockError> {
-    let header = Header::parse(&bytes)?;
+fn decode_block(bytes: &Bytes, volume: Uuid, offset: u64) -> Result<Block, BlockError> {
+    let header = Header::parse(bytes)?;
     header.check_place(volume, offset)?;
-    let slots: Vec<Slot> = header.check(&bytes)?;
+    let slots: Vec<Slot> = header.check(bytes)?;
     let start = header.head_bytes();
     let end = (start + header.payload_bytes as usize).min(bytes.len());
     let payload = bytes.slice(start..end);

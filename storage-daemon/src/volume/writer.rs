@@ -106,7 +106,7 @@ impl VolumeWriter {
     /// # Errors
     /// Not stored.
     pub fn create(
-        label: Arc<Label>,
+        label: &Arc<Label>,
         file: Arc<dyn VolumeFile>,
         max_bytes: u64,
     ) -> Result<Self, VolumeError> {
