@@ -18,7 +18,7 @@ use super::verify::Verified;
 use crate::format::block::Kind;
 use crate::format::label::Holds;
 use crate::volume::writer::locations;
-use crate::volume::{Location, VolumeError, VolumeWriter};
+use crate::volume::{Location, VolumeWriter};
 
 /// A commit is made at least each so many ids ...
 const COMMIT_IDS: usize = 128 << 10;
@@ -236,14 +236,22 @@ impl SessionWriter {
     /// [`StoreError`]: the session has ended, and whether the snapshot is there is decided by the volume.
     pub fn snapshot(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.commit()?;
-        self.append_other(Kind::Snapshot, bytes)
-            .map_err(|error| self.end(error))?;
+        self.append_other(Kind::Snapshot, bytes)?;
         let added = self.store.snapshots().add_snapshot(bytes);
         added.expect("a snapshot made by this program reads back");
         Ok(())
     }
 
+    /// Appends a snapshot or note, durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the session has ended.
     pub(super) fn append_other(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), StoreError> {
+        self.append_synced(kind, bytes)
+            .map_err(|error| self.end(error))
+    }
+
+    fn append_synced(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), StoreError> {
         let session = self.session;
         let writer = self.writer(Holds::Pages, 0, bytes.len())?;
         let before = writer.bytes();
@@ -300,13 +308,4 @@ impl Drop for SessionWriter {
             .flatten()
             .for_each(|w| self.store.volumes().failed(&w.label));
     }
-}
-
-/// Whether an error is one of a volume: for messages.
-#[must_use]
-pub fn is_volume_error(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Volume(VolumeError::Device(_) | VolumeError::Sync { .. })
-    )
 }

@@ -94,6 +94,8 @@ pub struct Store {
     cache: PageCache,
     pool: Arc<Pool>,
     counters: Mutex<Counters>,
+    /// Notes get their sequence and their place one at a time.
+    pub(super) note_order: Mutex<()>,
 }
 
 impl Store {
@@ -131,6 +133,7 @@ impl Store {
             cache: PageCache::default(),
             pool: Pool::new(),
             counters: Mutex::new(counters),
+            note_order: Mutex::new(()),
         });
         store.recover()?;
         Ok(store)
