@@ -15,3 +15,6 @@ pub mod session;
 pub mod store;
 pub mod volume;
 pub mod volume_tool;
+
+#[cfg(test)]
+mod throughput_tests;
