@@ -183,7 +183,9 @@ async fn both_sides_ask_and_answer_and_reconnect() {
         answer = lost => assert_eq!(answer.unwrap().unwrap(), query(7)),
     }
     assert_eq!(daemon.welcomes.load(Ordering::SeqCst), 3);
+    // A daemon that stops says so: the end is clean.
     stop.cancel();
+    while second.reader.read().await.unwrap().is_some() {}
 }
 
 #[tokio::test]
