@@ -278,7 +278,15 @@ async fn hear(
         let envelope = match frame.frame_type() {
             Some(FrameType::Ping) => continue,
             Some(FrameType::Control) => frame.message::<Envelope>()?,
-            Some(FrameType::Fault) => return Err(FrameError::Fault(frame.message()?)),
+            Some(FrameType::Fault) => {
+                let fault: Fault = frame.message()?;
+                if fault.code != code::UNKNOWN {
+                    return Err(FrameError::Fault(fault));
+                }
+                // An older peer; what it did not understand was no request.
+                tracing::warn!("peer did not understand a frame: {}", fault.text);
+                continue;
+            }
             _ => {
                 say(&replies, Reply::Fault(unknown_frame(&frame))).await;
                 continue;
