@@ -23,6 +23,10 @@ mod restore;
 
 mod queue;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod testing;
+
 pub use engine::{RunError, Runs, RunsParts, StartBackup};
 pub use live::{Live, LiveState};
 pub use plan::own_folders_on;
