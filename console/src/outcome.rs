@@ -132,13 +132,21 @@ mod tests {
         ] {
             assert_eq!(Outcome::from(status).code(), code, "{status}");
         }
-        assert_eq!(Outcome::Ok.max(Outcome::Error).max(Outcome::Warnings), Outcome::Error);
+        assert_eq!(
+            Outcome::Ok.max(Outcome::Error).max(Outcome::Warnings),
+            Outcome::Error
+        );
     }
 
     #[test]
     fn a_problem_ends_with_what_to_do() {
-        let problem = Problem::new(404, "not-found", "no such job", "job nightli is not configured")
-            .remedy("`holdfast jobs` lists the jobs");
+        let problem = Problem::new(
+            404,
+            "not-found",
+            "no such job",
+            "job nightli is not configured",
+        )
+        .remedy("`holdfast jobs` lists the jobs");
         assert_eq!(
             problem_text(&problem),
             "no such job: job nightli is not configured\n  `holdfast jobs` lists the jobs"

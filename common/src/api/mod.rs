@@ -58,6 +58,7 @@ pub mod snapshots;
 pub mod status;
 pub mod storages;
 pub mod text;
+pub mod token;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! The JSON that scripts see: golden texts, and that what is left out reads as its default.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::restore::{Mode, Point, Replace, RestoreRequest, Target};
 use super::runs::{RunStatus, StartRun};

@@ -31,7 +31,11 @@ pub struct ReadyAccess {
 /// Where this command's `console.toml` is.
 #[must_use]
 pub fn console_file(common: &CommonArgs) -> PathBuf {
-    common.root.clone().unwrap_or_else(default_root).join("console.toml")
+    common
+        .root
+        .clone()
+        .unwrap_or_else(default_root)
+        .join("console.toml")
 }
 
 /// Reads `console.toml` or `admin.toml` and what it names.
@@ -55,7 +59,13 @@ pub fn load(path: &Path, director: Option<&str>) -> Result<ReadyAccess, Director
             )));
         }
         (Some(token), None) => token.clone(),
-        (None, Some(file)) => read(&folder.join(file))?.0.lines().next().unwrap_or_default().trim().to_owned(),
+        (None, Some(file)) => read(&folder.join(file))?
+            .0
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         _ => return Err(fail("it needs either `token` or `token_file`".to_owned())),
     };
     let name = access
@@ -63,7 +73,12 @@ pub fn load(path: &Path, director: Option<&str>) -> Result<ReadyAccess, Director
         .strip_prefix("https://")
         .and_then(|rest| rest.split(['/', ':']).next())
         .filter(|name| !name.is_empty())
-        .ok_or_else(|| fail(format!("`url` must be https://NAME:PORT, not {:?}", access.url)))?
+        .ok_or_else(|| {
+            fail(format!(
+                "`url` must be https://NAME:PORT, not {:?}",
+                access.url
+            ))
+        })?
         .to_owned();
     let addresses = director.map_or(access.addresses, |one| vec![one.to_owned()]);
     if addresses.is_empty() {
@@ -84,7 +99,9 @@ fn read(path: &Path) -> Result<(String, u32), DirectorError> {
         },
         std::io::ErrorKind::PermissionDenied => DirectorError::Access {
             path: path.to_owned(),
-            reason: format!("{e}\n  it belongs to another user: sudo, or --root for an installation of your own"),
+            reason: format!(
+                "{e}\n  it belongs to another user: sudo, or --root for an installation of your own"
+            ),
         },
         _ => DirectorError::Access {
             path: path.to_owned(),
@@ -94,7 +111,9 @@ fn read(path: &Path) -> Result<(String, u32), DirectorError> {
     let file = std::fs::File::open(path).map_err(fail)?;
     let mode = file.metadata().map_err(fail)?.mode();
     let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(fail)?;
+    file.take(MAX_FILE)
+        .read_to_string(&mut text)
+        .map_err(fail)?;
     Ok((text, mode))
 }
 
@@ -120,7 +139,10 @@ mod tests {
     fn the_token_stands_in_the_file_or_beside_it() {
         let (_dir, path) = folder(&format!("{GOOD}token_file = \"token\"\n"), 0o644);
         let access = load(&path, Some("h:1")).unwrap();
-        assert_eq!((access.name.as_str(), access.token.as_str()), ("x.director.holdfast", "secret"));
+        assert_eq!(
+            (access.name.as_str(), access.token.as_str()),
+            ("x.director.holdfast", "secret")
+        );
         assert_eq!(access.addresses, ["h:1"]);
         let (_dir, path) = folder(&format!("{GOOD}token = \"t\"\n"), 0o600);
         assert_eq!(load(&path, None).unwrap().token, "t");
@@ -131,7 +153,10 @@ mod tests {
         let (_dir, path) = folder(&format!("{GOOD}token = \"t\"\n"), 0o644);
         let err = load(&path, None).err().unwrap().to_string();
         assert!(err.contains("chmod 600"), "{err}");
-        let err = load(&path.with_file_name("none.toml"), None).err().unwrap().to_string();
+        let err = load(&path.with_file_name("none.toml"), None)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(err.contains("holdfast up"), "{err}");
         let (_dir, path) = folder(GOOD, 0o600);
         let err = load(&path, None).err().unwrap().to_string();

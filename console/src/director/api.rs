@@ -1,6 +1,8 @@
 //! The calls by name, and lists gathered page by page up to the number a person asked for.
 
-use common::api::browse::{BrowseQuery, Entry, FindQuery, Found, Hit, Listing, Version, Versions, VersionsQuery};
+use common::api::browse::{
+    BrowseQuery, Entry, FindQuery, Found, Hit, Listing, Version, Versions, VersionsQuery,
+};
 use common::api::clients::{Client, ClientCheck};
 use common::api::page::{MAX_LIMIT, Page};
 use common::api::runs::{LogPage, LogQuery, Run};
@@ -10,6 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Director, DirectorError};
+
+/// Most items of a list that a command shows whole.
+pub const MOST: u32 = 100_000;
 
 /// `?a=b&c=d` of a query struct; empty when nothing is set.
 pub(super) fn query_text(query: &impl Serialize) -> Result<String, String> {
@@ -28,20 +33,26 @@ pub(super) fn query_text(query: &impl Serialize) -> Result<String, String> {
             Some(format!("{key}={}", percent(&text)))
         })
         .collect();
-    Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
+    Ok(if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", pairs.join("&"))
+    })
 }
 
 /// Percent-encodes everything but unreserved characters.
-pub(super) fn percent(text: &str) -> String {
+#[must_use]
+pub fn percent(text: &str) -> String {
     use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, b| {
-        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(b));
-        } else {
-            let _ = write!(out, "%{b:02X}");
-        }
-        out
-    })
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut out, b| {
+            if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') {
+                out.push(char::from(b));
+            } else {
+                let _ = write!(out, "%{b:02X}");
+            }
+            out
+        })
 }
 
 /// A list gathered from pages, and whether there is more of it.
@@ -74,7 +85,11 @@ impl Director {
     /// # Errors
     /// As [`DirectorError`].
     pub async fn check_client(&self, name: &str) -> Result<ClientCheck, DirectorError> {
-        self.post(&format!("/clients/{}/check", percent(name)), &serde_json::json!({})).await
+        self.post(
+            &format!("/clients/{}/check", percent(name)),
+            &serde_json::json!({}),
+        )
+        .await
     }
 
     /// `GET /runs/{id}`
@@ -103,14 +118,19 @@ impl Director {
         query: &impl Serialize,
         most: u32,
     ) -> Result<Gathered<T>, DirectorError> {
-        self.gather(path, query, most, |page: Page<T>| (page.items, page.next)).await
+        self.gather(path, query, most, |page: Page<T>| (page.items, page.next))
+            .await
     }
 
     /// `GET /browse`, up to `most` entries; the first page tells the snapshot.
     ///
     /// # Errors
     /// As [`DirectorError`].
-    pub async fn browse(&self, query: &BrowseQuery, most: u32) -> Result<(Option<Listing>, Gathered<Entry>), DirectorError> {
+    pub async fn browse(
+        &self,
+        query: &BrowseQuery,
+        most: u32,
+    ) -> Result<(Option<Listing>, Gathered<Entry>), DirectorError> {
         let mut head: Option<Listing> = None;
         let entries = self
             .gather("/browse", query, most, |mut page: Listing| {
@@ -127,15 +147,23 @@ impl Director {
     /// # Errors
     /// As [`DirectorError`].
     pub async fn find(&self, query: &FindQuery, most: u32) -> Result<Gathered<Hit>, DirectorError> {
-        self.gather("/find", query, most, |page: Found| (page.items, page.next)).await
+        self.gather("/find", query, most, |page: Found| (page.items, page.next))
+            .await
     }
 
     /// `GET /versions`
     ///
     /// # Errors
     /// As [`DirectorError`].
-    pub async fn versions(&self, query: &VersionsQuery, most: u32) -> Result<Gathered<Version>, DirectorError> {
-        self.gather("/versions", query, most, |page: Versions| (page.items, page.next)).await
+    pub async fn versions(
+        &self,
+        query: &VersionsQuery,
+        most: u32,
+    ) -> Result<Gathered<Version>, DirectorError> {
+        self.gather("/versions", query, most, |page: Versions| {
+            (page.items, page.next)
+        })
+        .await
     }
 
     async fn gather<P: DeserializeOwned, T>(
@@ -188,7 +216,10 @@ mod tests {
             path: Some(PathText("/a&b\\xff".into())),
             ..BrowseQuery::default()
         };
-        assert_eq!(query_text(&query).unwrap(), "?client=web%201&job_id=17&path=%2Fa%26b%5Cxff");
+        assert_eq!(
+            query_text(&query).unwrap(),
+            "?client=web%201&job_id=17&path=%2Fa%26b%5Cxff"
+        );
         assert_eq!(query_text(&()).unwrap(), "");
     }
 }

@@ -44,11 +44,15 @@ impl Director {
             reason,
         };
         let addresses = resolve(&access.addresses).await.map_err(unreachable)?;
-        let port = addresses.first().map(SocketAddr::port).ok_or_else(|| unreachable("no address".into()))?;
+        let port = addresses
+            .first()
+            .map(SocketAddr::port)
+            .ok_or_else(|| unreachable("no address".into()))?;
         // The port of a request is the URL's: addresses with another port would be dialled wrongly.
         let same: Vec<SocketAddr> = addresses.into_iter().filter(|a| a.port() == port).collect();
-        let root = reqwest::Certificate::from_pem_bundle(&access.root_pem)
-            .map_err(|e| unreachable(format!("the root certificate is unreadable: {}", chain(&e))))?;
+        let root = reqwest::Certificate::from_pem_bundle(&access.root_pem).map_err(|e| {
+            unreachable(format!("the root certificate is unreadable: {}", chain(&e)))
+        })?;
         let http = reqwest::Client::builder()
             .tls_certs_only(root)
             .https_only(true)
@@ -72,7 +76,11 @@ impl Director {
     ///
     /// # Errors
     /// As [`DirectorError`].
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, DirectorError> {
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<T, DirectorError> {
         let request = self.request(&Method::GET, path, query)?;
         self.answer(&format!("GET {path}"), request).await
     }
@@ -81,13 +89,21 @@ impl Director {
     ///
     /// # Errors
     /// As [`DirectorError`].
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, DirectorError> {
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, DirectorError> {
         let request = self.request(&Method::POST, path, &())?.json(body);
         self.answer(&format!("POST {path}"), request).await
     }
 
     /// An event stream; the caller reads it.
-    pub(super) async fn stream(&self, path: &str, query: &impl Serialize) -> Result<Response, DirectorError> {
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<Response, DirectorError> {
         let request = self
             .request(&Method::GET, path, query)?
             .header("accept", "text/event-stream");
@@ -112,7 +128,10 @@ impl Director {
             reason,
         })?;
         let url = format!("{}{path}{query}", self.base);
-        Ok(self.http.request(method.clone(), url).bearer_auth(&self.token))
+        Ok(self
+            .http
+            .request(method.clone(), url)
+            .bearer_auth(&self.token))
     }
 
     async fn answer<T: DeserializeOwned>(
@@ -120,7 +139,11 @@ impl Director {
         what: &str,
         request: reqwest::RequestBuilder,
     ) -> Result<T, DirectorError> {
-        let response = request.timeout(ANSWER).send().await.map_err(|e| self.unreachable(chain(&e)))?;
+        let response = request
+            .timeout(ANSWER)
+            .send()
+            .await
+            .map_err(|e| self.unreachable(chain(&e)))?;
         if !response.status().is_success() {
             return Err(self.refusal(what, response).await);
         }
@@ -133,7 +156,11 @@ impl Director {
 
     async fn body(&self, what: &str, mut response: Response) -> Result<BytesMut, DirectorError> {
         let mut body = BytesMut::new();
-        while let Some(part) = response.chunk().await.map_err(|e| self.unreachable(chain(&e)))? {
+        while let Some(part) = response
+            .chunk()
+            .await
+            .map_err(|e| self.unreachable(chain(&e)))?
+        {
             body.extend_from_slice(&part);
             if body.len() > MAX_ANSWER {
                 return Err(DirectorError::Answer {
@@ -183,7 +210,11 @@ async fn resolve(addresses: &[String]) -> Result<Vec<SocketAddr>, String> {
             Err(_) => failures.push(format!("{address}: no answer of the name service")),
         }
     }
-    if found.is_empty() { Err(failures.join("; ")) } else { Ok(found) }
+    if found.is_empty() {
+        Err(failures.join("; "))
+    } else {
+        Ok(found)
+    }
 }
 
 /// An error with its causes, each said once: reqwest's own text alone hides the reason.
@@ -200,5 +231,9 @@ fn chain(error: &reqwest::Error) -> String {
         }
         at = cause.source();
     }
-    if text.is_empty() { error.to_string() } else { text }
+    if text.is_empty() {
+        error.to_string()
+    } else {
+        text
+    }
 }

@@ -28,7 +28,11 @@ impl Director {
     ///
     /// # Errors
     /// As [`DirectorError`].
-    pub async fn events(&self, id: JobId, after: Option<u64>) -> Result<EventStream, DirectorError> {
+    pub async fn events(
+        &self,
+        id: JobId,
+        after: Option<u64>,
+    ) -> Result<EventStream, DirectorError> {
         let query = EventsQuery { after };
         let response = self.stream(&format!("/runs/{id}/events"), &query).await?;
         Ok(EventStream {
@@ -76,7 +80,10 @@ impl Parser {
     fn line(&mut self, line: &[u8]) -> Option<Event> {
         let line = std::str::from_utf8(line).ok()?.trim_end_matches('\r');
         if line.is_empty() {
-            let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
+            let (name, data) = (
+                std::mem::take(&mut self.name),
+                std::mem::take(&mut self.data),
+            );
             return event(&name, &data);
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
@@ -99,7 +106,9 @@ fn event(name: &str, data: &str) -> Option<Event> {
     match name {
         "progress" => serde_json::from_str(data).ok().map(Event::Progress),
         "log" => serde_json::from_str(data).ok().map(Event::Log),
-        "end" => serde_json::from_str(data).ok().map(|run| Event::End(Box::new(run))),
+        "end" => serde_json::from_str(data)
+            .ok()
+            .map(|run| Event::End(Box::new(run))),
         _ => None,
     }
 }
@@ -113,7 +122,10 @@ mod tests {
     fn events_come_out_of_lines_and_unknown_ones_are_skipped() {
         let text = ": hello\n\nevent: other\ndata: {}\n\nid: 3\nevent: log\r\ndata: {\"seq\":3,\"at\":\"2026-11-24T12:00:00Z\",\ndata: \"severity\":\"warning\",\"text\":\"x\"}\r\n\n";
         let mut parser = Parser::default();
-        let events: Vec<Event> = text.split('\n').filter_map(|line| parser.line(line.as_bytes())).collect();
+        let events: Vec<Event> = text
+            .split('\n')
+            .filter_map(|line| parser.line(line.as_bytes()))
+            .collect();
         let [Event::Log(line)] = events.as_slice() else {
             panic!("{events:?}");
         };

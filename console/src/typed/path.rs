@@ -58,7 +58,13 @@ pub fn parse_path(typed: &OsStr) -> Result<PathText, TypedError> {
     let raw = typed.as_bytes();
     let bytes = match std::str::from_utf8(raw) {
         Ok(text) => unescape(text).map_err(|at| {
-            refuse(raw, &format!("the backslash at position {} escapes nothing; type a backslash as \\\\", at + 1))
+            refuse(
+                raw,
+                &format!(
+                    "the backslash at position {} escapes nothing; type a backslash as \\\\",
+                    at + 1
+                ),
+            )
         })?,
         Err(_) => raw.to_vec(),
     };
@@ -68,7 +74,10 @@ pub fn parse_path(typed: &OsStr) -> Result<PathText, TypedError> {
     if bytes.contains(&0) {
         return Err(refuse(raw, "it holds a NUL byte"));
     }
-    let parts: Vec<&[u8]> = bytes.split(|b| *b == b'/').filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&[u8]> = bytes
+        .split(|b| *b == b'/')
+        .filter(|part| !part.is_empty())
+        .collect();
     if parts.iter().any(|part| matches!(*part, b"." | b"..")) {
         return Err(refuse(raw, "it holds . or .. as a part"));
     }

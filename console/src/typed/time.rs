@@ -30,7 +30,10 @@ pub fn parse_when(typed: &str, now: Timestamp, zone: &TimeZone) -> Result<When, 
     };
     let digits = text.trim_start_matches(['#', '@']);
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-        return digits.parse().map(|id| When::Job(JobId(id))).map_err(|_| err());
+        return digits
+            .parse()
+            .map(|id| When::Job(JobId(id)))
+            .map_err(|_| err());
     }
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(When::Instant(instant));
@@ -89,7 +92,10 @@ fn parse_day(text: &str, today: Date) -> Option<Date> {
     let year = parts.next().filter(|y| y.len() == 4)?.parse().ok()?;
     let month = parts.next().map_or(Some(1), |m| m.parse().ok())?;
     let day = parts.next().map_or(Some(1), |d| d.parse().ok())?;
-    parts.next().is_none().then(|| Date::new(year, month, day).ok())?
+    parts
+        .next()
+        .is_none()
+        .then(|| Date::new(year, month, day).ok())?
 }
 
 fn parse_time(text: &str) -> Option<Time> {
@@ -97,7 +103,10 @@ fn parse_time(text: &str) -> Option<Time> {
     let hour = parts.next()?.parse().ok()?;
     let minute = parts.next().map_or(Some(0), |m| m.parse().ok())?;
     let second = parts.next().map_or(Some(0), |s| s.parse().ok())?;
-    parts.next().is_none().then(|| Time::new(hour, minute, second, 0).ok())?
+    parts
+        .next()
+        .is_none()
+        .then(|| Time::new(hour, minute, second, 0).ok())?
 }
 
 #[cfg(test)]
@@ -151,7 +160,17 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for typed in ["", "soon", "25:00", "2026-13-01", "26-11-20", "2026-11-20 10:61", "-3", "ago", "1:2:3:4"] {
+        for typed in [
+            "",
+            "soon",
+            "25:00",
+            "2026-13-01",
+            "26-11-20",
+            "2026-11-20 10:61",
+            "-3",
+            "ago",
+            "1:2:3:4",
+        ] {
             assert_eq!(check(typed), "no", "{typed}");
         }
     }
