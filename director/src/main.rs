@@ -30,7 +30,9 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Some(Command::CheckConfig) => director::config::load(&arguments.config).map(|_| ()).map_err(Into::into),
+        Some(Command::CheckConfig) => director::config::load(&arguments.config)
+            .map(|_| ())
+            .map_err(Into::into),
         None => serve(&arguments.config),
     };
     match done {
@@ -43,14 +45,19 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the log may be filtered, and check-config has none")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the log may be filtered, and check-config has none"
+)]
 fn report(error: &anyhow::Error) {
     eprintln!("holdfast-director: {error:#}");
 }
 
 fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     init(&Logging::default())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stop = common::shutdown::on_signals()?;
         director::server::run(config, Durability::Required, &stop).await?;

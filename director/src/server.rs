@@ -66,7 +66,10 @@ pub enum ServerError {
 struct Lock(#[allow(dead_code, reason = "the lock ends with the file")] File);
 
 fn lock(folder: &Path) -> Result<Lock, ServerError> {
-    let error = |source| ServerError::Folder { folder: folder.to_owned(), source };
+    let error = |source| ServerError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -84,7 +87,11 @@ fn lock(folder: &Path) -> Result<Lock, ServerError> {
 ///
 /// # Errors
 /// [`ServerError`]: it did not start.
-pub async fn run(config: &Path, durability: Durability, stop: &StopToken) -> Result<(), ServerError> {
+pub async fn run(
+    config: &Path,
+    durability: Durability,
+    stop: &StopToken,
+) -> Result<(), ServerError> {
     let live = LiveConfig::open(config)?;
     let settings = live.get();
     let _lock = lock(&settings.folder)?;
@@ -107,7 +114,10 @@ async fn serve(
     stop: &StopToken,
 ) -> Result<(), ServerError> {
     let term = catalog.next_term().await?;
-    let keys = Arc::new(Keys::open(&settings.folder.join("pki"), common::clock::now_ms())?);
+    let keys = Arc::new(Keys::open(
+        &settings.folder.join("pki"),
+        common::clock::now_ms(),
+    )?);
     let own_folders = vec![absolute(&settings.folder)];
     let facts = RegistryFacts {
         term,
@@ -119,10 +129,20 @@ async fn serve(
     // The port may be any free one, so its number is known only once bound: the authority that makes tokens comes after.
     let lent = Arc::new(Authority::new(Arc::clone(&keys), catalog.clone(), Vec::new()).await?);
     let hosts = hosts(settings, &keys);
-    let listener = Listener::bind(&settings.director.listen, &hosts, (lent, registry.clone())).await?;
-    let listen: Vec<String> = listener.addresses().iter().map(ToString::to_string).collect();
-    let addresses = if settings.director.addresses.is_empty() { listen.clone() } else { settings.director.addresses.clone() };
-    let authority = Arc::new(Authority::new(Arc::clone(&keys), catalog.clone(), addresses.clone()).await?);
+    let listener =
+        Listener::bind(&settings.director.listen, &hosts, (lent, registry.clone())).await?;
+    let listen: Vec<String> = listener
+        .addresses()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let addresses = if settings.director.addresses.is_empty() {
+        listen.clone()
+    } else {
+        settings.director.addresses.clone()
+    };
+    let authority =
+        Arc::new(Authority::new(Arc::clone(&keys), catalog.clone(), addresses.clone()).await?);
     let parts = RunsParts {
         catalog: catalog.clone(),
         config: Arc::clone(live),
@@ -132,7 +152,13 @@ async fn serve(
         own_folders,
     };
     let runs = Runs::new(parts, stop);
-    prepare(catalog, &settings.folder, (keys.director(), keys.root()), &listen).await?;
+    prepare(
+        catalog,
+        &settings.folder,
+        (keys.director(), keys.root()),
+        &listen,
+    )
+    .await?;
     runs.start(events).await?;
     let (ready, readiness) = watch::channel(true);
     let app = App::new(AppParts {
@@ -166,19 +192,44 @@ fn start_tasks(
     (runs, registry): (&Runs, &Registry),
     term: common::ids::Term,
 ) {
-    let scheduler = Scheduler { catalog: catalog.clone(), config: Arc::clone(live), runs: runs.clone() };
-    let prune = Prune { catalog: catalog.clone(), registry: registry.clone(), term };
+    let scheduler = Scheduler {
+        catalog: catalog.clone(),
+        config: Arc::clone(live),
+        runs: runs.clone(),
+    };
+    let prune = Prune {
+        catalog: catalog.clone(),
+        registry: registry.clone(),
+        term,
+    };
     let stop = tasks.stop_token().clone();
-    tasks.spawn({ let stop = stop.clone(); async move { scheduler.run(&stop).await } });
-    tasks.spawn({ let stop = stop.clone(); async move { prune.run(&stop).await } });
-    tasks.spawn({ let (catalog, stop) = (catalog.clone(), stop.clone()); async move { upkeep(&catalog, &stop).await } });
-    tasks.spawn({ let (registry, stop) = (registry.clone(), stop.clone()); async move { registry.keep_seen(&stop).await } });
-    tasks.spawn({ let live = Arc::clone(live); async move { reload_on_hangup(live, &stop).await } });
+    tasks.spawn({
+        let stop = stop.clone();
+        async move { scheduler.run(&stop).await }
+    });
+    tasks.spawn({
+        let stop = stop.clone();
+        async move { prune.run(&stop).await }
+    });
+    tasks.spawn({
+        let (catalog, stop) = (catalog.clone(), stop.clone());
+        async move { upkeep(&catalog, &stop).await }
+    });
+    tasks.spawn({
+        let (registry, stop) = (registry.clone(), stop.clone());
+        async move { registry.keep_seen(&stop).await }
+    });
+    tasks.spawn({
+        let live = Arc::clone(live);
+        async move { reload_on_hangup(live, &stop).await }
+    });
 }
 
 /// SIGHUP takes the files into use, if they are right.
 async fn reload_on_hangup(live: Arc<LiveConfig>, stop: &StopToken) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
     loop {
         tokio::select! {
             _ = hangup.recv() => {}
@@ -186,8 +237,13 @@ async fn reload_on_hangup(live: Arc<LiveConfig>, stop: &StopToken) {
         }
         let reloading = Arc::clone(&live);
         match tokio::task::spawn_blocking(move || reloading.reload()).await {
-            Ok(Ok(report)) => tracing::info!(changes = report.changes.join("; "), "configuration reloaded"),
-            Ok(Err(error)) => tracing::error!("configuration not reloaded, nothing changed: {error}"),
+            Ok(Ok(report)) => tracing::info!(
+                changes = report.changes.join("; "),
+                "configuration reloaded"
+            ),
+            Ok(Err(error)) => {
+                tracing::error!("configuration not reloaded, nothing changed: {error}")
+            }
             Err(error) => tracing::error!("configuration not reloaded: {error}"),
         }
     }
@@ -202,10 +258,18 @@ fn hosts(config: &Config, keys: &Keys) -> Vec<String> {
         "::1".to_owned(),
     ];
     let own = common::net::enrol::host_name();
-    let listed = config.director.addresses.iter().chain(&config.director.listen);
-    let listed = listed.filter_map(|a| a.rsplit_once(':')).map(|(host, _)| host.trim_matches(['[', ']']).to_owned());
+    let listed = config
+        .director
+        .addresses
+        .iter()
+        .chain(&config.director.listen);
+    let listed = listed
+        .filter_map(|a| a.rsplit_once(':'))
+        .map(|(host, _)| host.trim_matches(['[', ']']).to_owned());
     for host in listed.chain([own]) {
-        let unspecified = host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+        let unspecified = host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_unspecified());
         if !host.is_empty() && !unspecified && !hosts.contains(&host) {
             hosts.push(host);
         }

@@ -80,7 +80,9 @@ pub(super) async fn authenticate(
 
 fn token(request: &Request) -> Result<String, ApiError> {
     let header = request.headers().get(header::AUTHORIZATION);
-    let token = header.and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
+    let token = header
+        .and_then(|h| h.to_str().ok())
+        .and_then(|h| h.strip_prefix("Bearer "));
     let missing = || ApiError::unauthenticated("the request has no bearer token");
     token.map(|t| t.trim().to_owned()).ok_or_else(missing)
 }

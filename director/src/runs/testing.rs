@@ -28,7 +28,8 @@ impl Bench {
         let path = folder.path().join("director.toml");
         std::fs::write(&path, config).unwrap();
         let catalog = crate::catalog::testing::catalog().await;
-        let keys = Arc::new(Keys::open(&folder.path().join("pki"), common::clock::now_ms()).unwrap());
+        let keys =
+            Arc::new(Keys::open(&folder.path().join("pki"), common::clock::now_ms()).unwrap());
         let facts = RegistryFacts {
             term: Term(1),
             ticket_key: keys.ticket_key().public_key(),
@@ -37,7 +38,11 @@ impl Bench {
         };
         let (registry, _events) = Registry::new(facts, catalog.clone(), Arc::clone(keys.store()));
         let config = LiveConfig::open(&path).unwrap();
-        let authority = Arc::new(Authority::new(keys, catalog.clone(), Vec::new()).await.unwrap());
+        let authority = Arc::new(
+            Authority::new(keys, catalog.clone(), Vec::new())
+                .await
+                .unwrap(),
+        );
         let parts = RunsParts {
             catalog: catalog.clone(),
             config: Arc::clone(&config),
@@ -47,7 +52,12 @@ impl Bench {
             own_folders: vec![PathBuf::from("/own")],
         };
         let runs = Runs::new(parts, &StopToken::new());
-        Self { folder, catalog, config, runs }
+        Self {
+            folder,
+            catalog,
+            config,
+            runs,
+        }
     }
 
     /// Another configuration, taken into use.
