@@ -228,3 +228,18 @@ fn session(options: PgConnectOptions) -> PgConnectOptions {
         ("TimeZone", "UTC"),
     ])
 }
+
+/// For the few statements whose work follows the size of a snapshot.
+pub(super) trait LongWork {
+    /// Lifts the limit of a statement's time until the transaction ends.
+    async fn without_time_limit(&mut self) -> Result<(), sqlx::Error>;
+}
+
+impl LongWork for Transaction<'static, Postgres> {
+    async fn without_time_limit(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("SET LOCAL statement_timeout = 0")
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+}

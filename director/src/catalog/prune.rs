@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use common::ids::SnapshotId;
 
-use super::connect::Catalog;
+use super::connect::{Catalog, LongWork};
 use super::error::{CatalogError, During};
 use super::series::{Number, SeriesId};
 use super::snapshots::{Snapshot, select_snapshot};
@@ -54,6 +54,7 @@ impl Catalog {
     ) -> Result<Pruned, CatalogError> {
         let what = "release a snapshot";
         let mut tx = self.begin().await?;
+        tx.without_time_limit().await.during(what)?;
         let place: Option<(i32, i32)> = sqlx::query_as(
             "SELECT series, number FROM snapshot WHERE id = $1 AND state <> 'released'",
         )
