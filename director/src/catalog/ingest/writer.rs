@@ -253,6 +253,7 @@ async fn copy_all(
 ) -> Result<IngestCounts, CatalogError> {
     let mut counts = IngestCounts::default();
     while let Some(encoded) = from.recv().await {
+        let _turn = catalog.ingest_turn().await;
         copy_rows(catalog, &encoded.bytes).await?;
         counts.versions = counts.versions.saturating_add(encoded.versions);
         counts.removals = counts.removals.saturating_add(encoded.removals);
