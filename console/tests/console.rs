@@ -229,3 +229,16 @@ async fn nobody_there_is_told_with_the_way_out() {
         assert!(err(&shown).contains(text), "{}", err(&shown));
     }
 }
+
+#[tokio::test]
+async fn no_token_is_made_that_no_machine_could_use() {
+    let script = Script::start(vec![("GET /status", json(&status()))]).await;
+    let refused = script.console(&["client", "add", "web01"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        err(&refused).contains("holdfast up --listen"),
+        "{}",
+        err(&refused)
+    );
+    assert_eq!(script.heard().len(), 1, "only the status was asked for");
+}

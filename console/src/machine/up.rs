@@ -276,8 +276,18 @@ impl Up<'_> {
     }
 
     async fn connection(&self) -> Result<Director, MachineError> {
-        let access = load(&self.layout.admin_file(), None)?;
+        let addresses = self.loopback_first()?;
+        let access = load(
+            &self.layout.admin_file(),
+            addresses.first().map(String::as_str),
+        )?;
         Ok(Director::open(&access).await?)
+    }
+
+    /// How this machine dials its own Director: what others are told may be a name that is not known here.
+    fn loopback_first(&self) -> Result<Vec<String>, MachineError> {
+        let config = self.layout.config(Daemon::Director);
+        Ok(dialled(&listen::strings(&config, "director", "listen")?))
     }
 
     /// `console.toml` = what the Director wrote for us, with the root certificate's place made absolute.
@@ -290,6 +300,9 @@ impl Up<'_> {
         let text = std::fs::read_to_string(&admin).map_err(file("read", &admin))?;
         let mut access: Access = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
         let root = self.layout.folder(Daemon::Director).join(&access.root);
+        let here = self.loopback_first()?;
+        access.addresses.retain(|told| !here.contains(told));
+        access.addresses.splice(0..0, here);
         access.root = root
             .to_str()
             .ok_or_else(|| bad("the folder's name is not UTF-8".into()))?
@@ -310,24 +323,7 @@ impl Up<'_> {
     async fn joined(&mut self, daemon: Daemon) -> Result<(), MachineError> {
         let name = self.name(daemon)?;
         let local = is_there(&self.layout.admin_file())?;
-        if !self.layout.is_enrolled(daemon) {
-            let token = match (&self.arguments.token, local) {
-                (Some(token), _) => token.clone(),
-                (None, true) => enrol::token(&self.connection().await?, daemon, &name).await?,
-                (None, false) => {
-                    return Err(MachineError::Refused(format!(
-                        "the {} has no certificate yet and its Director is on another machine\n  there: `holdfast {} add {name}` prints the command with the token",
-                        daemon.title(),
-                        daemon.word()
-                    )));
-                }
-            };
-            self.screen.note(&format!(
-                "{}: makes its key and takes its certificate",
-                daemon.title()
-            ));
-            enrol::enrol(&self.layout, &self.programs, daemon, &token).await?;
-        }
+        self.enrolled(daemon, &name, local).await?;
         let log_from = self.start_unless_running(daemon)?;
         let limit = Instant::now()
             + if local {
@@ -346,6 +342,39 @@ impl Up<'_> {
             self.check_alive(daemon, log_from, limit)?;
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Gives the daemon its certificate: when it has none, or a token was brought for a new one.
+    async fn enrolled(&self, daemon: Daemon, name: &str, local: bool) -> Result<(), MachineError> {
+        let has = self.layout.is_enrolled(daemon);
+        let token = match (&self.arguments.token, has) {
+            (None, true) => return Ok(()),
+            (Some(_), true) if running(&self.layout, daemon).is_some() => {
+                self.screen.note(&format!(
+                    "{}: runs with its certificate, the token was not used; to take a new one: `holdfast down --only {}` first",
+                    daemon.title(),
+                    daemon.word()
+                ));
+                return Ok(());
+            }
+            (Some(token), _) => {
+                enrol::brought(token, daemon)?;
+                token.clone()
+            }
+            (None, false) if local => enrol::token(&self.connection().await?, daemon, name).await?,
+            (None, false) => {
+                return Err(MachineError::Refused(format!(
+                    "the {} has no certificate yet and its Director is on another machine\n  there: `holdfast {} add {name}` prints the command with the token",
+                    daemon.title(),
+                    daemon.word()
+                )));
+            }
+        };
+        self.screen.note(&format!(
+            "{}: makes its key and takes its certificate",
+            daemon.title()
+        ));
+        enrol::enrol(&self.layout, &self.programs, daemon, &token).await
     }
 
     async fn is_connected(&self, daemon: Daemon, name: &str) -> bool {
