@@ -6,6 +6,7 @@
 pub mod api;
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod durable;
 pub mod fileset;
 pub mod ids;
