@@ -242,3 +242,32 @@ async fn no_token_is_made_that_no_machine_could_use() {
     );
     assert_eq!(script.heard().len(), 1, "only the status was asked for");
 }
+
+#[tokio::test]
+async fn whose_files_is_no_question_when_there_is_one_client() {
+    let client = |name: &str| value!({"name": name, "enrolled": "enrolled", "connected": true});
+    let listing = value!({"at": {"client": "me", "job": "nightly", "job_id": 17, "as_of": "2026-11-24T12:00:00Z"}, "path": "/etc", "entries": []});
+    let script = Script::start(vec![
+        (
+            "GET /clients?limit=2",
+            json(&value!({"items": [client("me")]})),
+        ),
+        (
+            "GET /browse?client=me&limit=1000&path=%2Fetc",
+            json(&listing),
+        ),
+        (
+            "GET /clients?limit=2",
+            json(&value!({"items": [client("me"), client("you")]})),
+        ),
+    ])
+    .await;
+    let shown = script.console(&["ls", "/etc"]).await;
+    assert!(
+        out(&shown).starts_with("me:/etc as of 2026-11-24 12:00:00 +0000"),
+        "{}",
+        err(&shown)
+    );
+    let refused = script.console(&["ls", "/etc"]).await;
+    assert!(err(&refused).contains("whose files?"), "{}", err(&refused));
+}

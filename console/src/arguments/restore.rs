@@ -31,6 +31,9 @@ pub struct RestoreArgs {
     /// Client the files are of, or client:/path; further /paths
     #[arg(value_name = "CLIENT[:/PATH]")]
     pub places: Vec<OsString>,
+    /// Client the files are of, the same as the first word
+    #[arg(long)]
+    pub client: Option<String>,
     /// Job, when the client has several
     #[arg(long)]
     pub job: Option<String>,
