@@ -3,14 +3,16 @@
 //! Read bottom up: what a FileSet selects, how attributes are read and set, the local state, the scan, the storage's port,
 //! the two pipelines.
 
-pub mod select;
 pub mod attributes;
+pub mod backup;
+pub mod compare;
+pub mod estimate;
+pub mod restore;
 pub mod runlog;
+pub mod scan;
+pub mod select;
 pub mod sink;
 pub mod state;
-pub mod scan;
-pub mod backup;
-pub mod restore;
 
 /// An error with all its causes on one line.
 #[must_use]
