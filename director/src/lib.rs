@@ -1,1 +1,3 @@
-//! placeholder
+pub mod authority;
+pub mod catalog;
+pub mod daemons;

@@ -19,8 +19,8 @@ use crate::shutdown::StopToken;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The Director answers Hello within this.
-const HELLO_LIMIT: Duration = Duration::from_secs(20);
+/// The Director answers Hello within this: it may first have to see that an older connection of ours is dead.
+const HELLO_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a daemon does with its Director.
 pub trait ControlHandler: Send + Sync + 'static {

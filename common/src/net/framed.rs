@@ -4,6 +4,8 @@
 //! are. A clean end is TLS close_notify between two frames; anything else is an error, never an end.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,8 +21,8 @@ use crate::protocol::frame::{FrameType, HEADER_BYTES, Header};
 /// A TLS connection. rustls reads 4 KiB at a time: the buffer below it saves the system calls.
 pub type TlsSocket = TlsStream<BufReader<TcpStream>>;
 
-/// Bytes read from the socket at once.
-pub(super) const SOCKET_BUFFER: usize = 256 << 10;
+/// Bytes read from the socket at once: also what a stranger can make us keep before the handshake is done.
+pub(super) const SOCKET_BUFFER: usize = 32 << 10;
 /// Encrypted bytes that may wait for the socket.
 pub(super) const TLS_BUFFER: usize = 1 << 20;
 /// Frames up to this are gathered before they are encrypted.
@@ -102,6 +104,7 @@ pub struct FrameReader {
     buffer: BytesMut,
     idle: Duration,
     max_body: usize,
+    heard: Arc<AtomicU64>,
 }
 
 impl FrameReader {
@@ -122,6 +125,7 @@ impl FrameReader {
         if !self.fill(HEADER_BYTES + length).await? {
             return Err(FrameError::Cut);
         }
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let body = self.buffer.split_to(HEADER_BYTES + length).freeze();
         Ok(Some(Frame {
             kind: header.frame_type,
@@ -148,6 +152,12 @@ impl FrameReader {
                 expected,
             }),
         }
+    }
+
+    /// Counts the frames that came: whoever watches it sees that the peer lives.
+    #[must_use]
+    pub fn heard(&self) -> Arc<AtomicU64> {
+        self.heard.clone()
     }
 
     /// How long the peer may send nothing while a frame is awaited.
@@ -316,6 +326,7 @@ pub fn split(socket: TlsSocket) -> (FrameReader, FrameWriter) {
         buffer: BytesMut::new(),
         idle: IDLE,
         max_body: usize::MAX,
+        heard: Arc::default(),
     };
     let writer = FrameWriter {
         half: write,

@@ -120,7 +120,7 @@ impl Credentials {
     pub fn load(folder: &Path) -> Result<Self, PkiError> {
         finish_renewal(folder)?;
         let daemon_path = folder.join("daemon.toml");
-        if !daemon_path.exists() {
+        if !present(&daemon_path)? {
             return Err(PkiError::NotEnrolled {
                 path: folder.to_owned(),
             });
@@ -323,14 +323,18 @@ pub fn pem(label: &str, der: &[u8]) -> String {
 fn finish_renewal(folder: &Path) -> Result<(), PkiError> {
     let next_cert = folder.join("cert.next.pem");
     let next_key = folder.join("key.next.pem");
-    if !next_cert.exists() {
+    if !present(&next_cert)? {
         return Ok(());
     }
-    if next_key.exists() {
+    if present(&next_key)? {
         durable::rename(&next_key, &folder.join("key.pem"))
             .map_err(|e| file("write", &next_key, e))?;
     }
     durable::rename(&next_cert, &folder.join("cert.pem")).map_err(|e| file("write", &next_cert, e))
+}
+
+fn present(path: &Path) -> Result<bool, PkiError> {
+    path.try_exists().map_err(|e| file("read", path, e))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PkiError> {

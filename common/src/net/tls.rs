@@ -116,6 +116,12 @@ impl RevokedSerials {
         self.list.borrow().iter().cloned().collect()
     }
 
+    /// Sees each later change of the list.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Arc<HashSet<Vec<u8>>>> {
+        self.list.subscribe()
+    }
+
     /// Returns when this serial is revoked: a connection selects on it.
     pub async fn revoked(&self, serial: &[u8]) {
         let serial = trim(serial);

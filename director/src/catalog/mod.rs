@@ -1,0 +1,59 @@
+//! The catalog: ALL SQL of Holdfast, on PostgreSQL. In and out go domain types; one function is one intent.
+//!
+//! The catalog is an index over snapshots in time and a pure function of them (docs/catalog.md tells the model): what is
+//! lost here can be rebuilt from volumes. Rows of files are events: added while a run goes on, seen when the head of
+//! their series moves, never updated. Nothing outside this folder knows sqlx.
+
+mod error;
+mod row;
+mod sql;
+
+pub mod embedded;
+mod connect;
+
+mod installation;
+mod daemons;
+mod certificates;
+mod tokens;
+mod users;
+
+mod words;
+mod runs;
+mod run_list;
+mod run_log;
+mod series;
+mod snapshots;
+mod consumers;
+mod prune;
+mod publish;
+pub mod ingest;
+pub mod browse;
+
+mod schedule_state;
+mod volumes;
+mod audit;
+mod summary;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use audit::{AuditBreak, AuditEntry, NewAuditEntry};
+pub use certificates::Certificate;
+pub use connect::{Catalog, Durability, Place};
+pub use consumers::Consumer;
+pub use daemons::{Daemon, NewDaemon};
+pub use error::CatalogError;
+pub use installation::Installation;
+pub use prune::Pruned;
+pub use publish::Publication;
+pub use run_list::RunFilter;
+pub use run_log::{MAX_LOG_LINES, StoredLine};
+pub use runs::{NewRun, Outcome, Run, RunStart};
+pub use schedule_state::{Firing, ScheduleState};
+pub use series::{Number, Series, SeriesId};
+pub use snapshots::{Copy, Snapshot, SnapshotFilter};
+pub use summary::{StateCount, Summary};
+pub use tokens::{EnrolToken, NewEnrolToken};
+pub use users::{ApiToken, ApiUser, NewApiToken};
+pub use volumes::{StorageSpace, Volume};
+pub use words::{Level, Origin, RunKind, RunState, SnapshotState};
