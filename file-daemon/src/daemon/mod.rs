@@ -12,3 +12,6 @@ pub mod restore_run;
 pub mod questions;
 pub mod service;
 pub mod serve;
+
+#[cfg(test)]
+mod tests;
