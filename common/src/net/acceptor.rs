@@ -164,6 +164,26 @@ struct Configs {
     by_purpose: Vec<(Purpose, Arc<ServerConfig>)>,
 }
 
+/// The certificate that HTTP clients see.
+#[derive(Debug, Clone)]
+pub struct HttpFront {
+    door: Arc<Door>,
+}
+
+impl HttpFront {
+    /// Shows this certificate from the next handshake on.
+    ///
+    /// # Errors
+    /// When it is no good; the old one then stays.
+    pub fn show(&self, shown: HttpCertificate) -> Result<(), TlsError> {
+        let door = &self.door;
+        let configs = Configs::make(door.purposes, door.store.current(), Some(&shown))?;
+        door.http.store(Arc::new(Some(shown)));
+        door.configs.store(Arc::new(configs));
+        Ok(())
+    }
+}
+
 /// Why a listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -214,16 +234,12 @@ impl Acceptor {
         })
     }
 
-    /// Shows this certificate to HTTP clients from the next handshake on.
-    ///
-    /// # Errors
-    /// When it is no good; the old one then stays.
-    pub fn set_http_certificate(&self, shown: HttpCertificate) -> Result<(), TlsError> {
-        let door = &self.door;
-        let configs = Configs::make(door.purposes, door.store.current(), Some(&shown))?;
-        door.http.store(Arc::new(Some(shown)));
-        door.configs.store(Arc::new(configs));
-        Ok(())
+    /// Changes what HTTP clients are shown, also while it runs.
+    #[must_use]
+    pub fn http_front(&self) -> HttpFront {
+        HttpFront {
+            door: self.door.clone(),
+        }
     }
 
     /// Where it listens.

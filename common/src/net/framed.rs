@@ -21,8 +21,8 @@ use crate::protocol::frame::{FrameType, HEADER_BYTES, Header};
 /// A TLS connection. rustls reads 4 KiB at a time: the buffer below it saves the system calls.
 pub type TlsSocket = TlsStream<BufReader<TcpStream>>;
 
-/// Bytes read from the socket at once.
-pub(super) const SOCKET_BUFFER: usize = 256 << 10;
+/// Bytes read from the socket at once: also what a stranger can make us keep before the handshake is done.
+pub(super) const SOCKET_BUFFER: usize = 32 << 10;
 /// Encrypted bytes that may wait for the socket.
 pub(super) const TLS_BUFFER: usize = 1 << 20;
 /// Frames up to this are gathered before they are encrypted.

@@ -5,6 +5,7 @@ mod admission;
 mod conversing;
 mod folder;
 mod frames;
+mod golden;
 mod tickets;
 
 use std::sync::Arc;

@@ -38,8 +38,8 @@ fn ends_page(name: &[u8], bytes: usize) -> bool {
     bytes >= MAX_BYTES || (bytes >= MIN_BYTES && name_hash(name).is_multiple_of(ONE_IN))
 }
 
-/// Collects the entries of one directory.
-#[derive(Debug, Default)]
+/// Collects the entries of one directory. A clone can be finished early, for a checkpoint.
+#[derive(Debug, Default, Clone)]
 pub struct PageBuilder {
     leaf: Vec<Entry>,
     leaf_bytes: usize,

@@ -258,7 +258,10 @@ impl Authority {
         };
         self.catalog.record_certificate(&record).await?;
         Ok(EnrolReply {
-            chain: chain.iter().map(|c: &CertificateDer<'_>| c.to_vec()).collect(),
+            chain: chain
+                .iter()
+                .map(|c: &CertificateDer<'_>| c.to_vec())
+                .collect(),
             root: self.keys.root().to_vec(),
             id: identity.id.as_bytes().to_vec(),
             name,
@@ -270,7 +273,9 @@ impl Authority {
         let at = instant(now_ms());
         for certificate in self.catalog.certificates(identity).await? {
             if certificate.revoked_at.is_none() {
-                self.catalog.revoke_certificate(&certificate.serial, at).await?;
+                self.catalog
+                    .revoke_certificate(&certificate.serial, at)
+                    .await?;
             }
         }
         self.load_revoked().await

@@ -161,7 +161,8 @@ impl Keys {
         let issuing = self.issuing.load_full();
         let path = self.folder.join("issuing.pem");
         let validity = issuing.validity()?;
-        let issuing_due = now_ms >= validity.from_ms + (validity.until_ms - validity.from_ms) / 3 * 2;
+        let issuing_due =
+            now_ms >= validity.from_ms + (validity.until_ms - validity.from_ms) / 3 * 2;
         if issuing_due {
             let root = self.root_pair()?;
             let fresh = root.new_issuing(now_ms)?;
@@ -222,7 +223,11 @@ fn own_credentials(
     now_ms: i64,
 ) -> Result<Credentials, KeysError> {
     let key = PendingKey::generate()?;
-    let leaf = issuing.issue(&key.request()?, director, Validity::of(now_ms, LEAF_LIFE_MS))?;
+    let leaf = issuing.issue(
+        &key.request()?,
+        director,
+        Validity::of(now_ms, LEAF_LIFE_MS),
+    )?;
     Ok(Credentials::new(CredentialParts {
         name: "director".to_owned(),
         director: director.dns_name(),
@@ -236,7 +241,8 @@ fn write_pair(path: &Path, pair: &Pair) -> Result<(), KeysError> {
     let certificate = pem("CERTIFICATE", &pair.certificate);
     let key = pem("PRIVATE KEY", pair.private_key().secret_der());
     let text = format!("{certificate}{key}");
-    durable::write_atomic(path, text.as_bytes(), durable::SECRET).map_err(|e| file("write", path, e))
+    durable::write_atomic(path, text.as_bytes(), durable::SECRET)
+        .map_err(|e| file("write", path, e))
 }
 
 fn read_pair(path: &Path) -> Result<Pair, KeysError> {

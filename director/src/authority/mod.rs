@@ -8,6 +8,8 @@ mod keys;
 
 mod enrolment;
 
+#[cfg(test)]
+mod tests;
 
 pub use enrolment::{Authority, AuthorityError, NewToken};
 pub use keys::{Keys, KeysError};

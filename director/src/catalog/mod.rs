@@ -8,31 +8,31 @@ mod error;
 mod row;
 mod sql;
 
-pub mod embedded;
 mod connect;
+pub mod embedded;
 
-mod installation;
-mod daemons;
 mod certificates;
+mod daemons;
+mod installation;
 mod tokens;
 mod users;
 
-mod words;
-mod runs;
-mod run_list;
-mod run_log;
-mod series;
-mod snapshots;
+pub mod browse;
 mod consumers;
+pub mod ingest;
 mod prune;
 mod publish;
-pub mod ingest;
-pub mod browse;
+mod run_list;
+mod run_log;
+mod runs;
+mod series;
+mod snapshots;
+mod words;
 
-mod schedule_state;
-mod volumes;
 mod audit;
+mod schedule_state;
 mod summary;
+mod volumes;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -57,3 +57,7 @@ pub use tokens::{EnrolToken, NewEnrolToken};
 pub use users::{ApiToken, ApiUser, NewApiToken};
 pub use volumes::{StorageSpace, Volume};
 pub use words::{Level, Origin, RunKind, RunState, SnapshotState};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -25,7 +25,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn prunable(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Snapshot>, CatalogError> {
+    pub async fn prunable(
+        &self,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Snapshot>, CatalogError> {
         sqlx::query_as(select_snapshot!(
             "WHERE s.keep_until <= $1 AND s.state <> 'released' AND s.number < (\
              SELECT max(number) FROM snapshot WHERE series = s.series AND state = 'good') \
@@ -43,31 +47,42 @@ impl Catalog {
     ///
     /// # Errors
     /// It is the last good one of its series ([`CatalogError::Conflict`]); the catalog cannot be written.
-    pub async fn release_snapshot(&self, id: SnapshotId, reason: &str) -> Result<Pruned, CatalogError> {
+    pub async fn release_snapshot(
+        &self,
+        id: SnapshotId,
+        reason: &str,
+    ) -> Result<Pruned, CatalogError> {
         let what = "release a snapshot";
         let mut tx = self.begin().await?;
-        let place: Option<(i32, i32)> =
-            sqlx::query_as("SELECT series, number FROM snapshot WHERE id = $1 AND state <> 'released'")
-                .bind(id.as_bytes().as_slice())
-                .fetch_optional(&mut *tx)
-                .await
-                .during(what)?;
-        let Some((series, number)) = place else { return Ok(Pruned::default()) };
+        let place: Option<(i32, i32)> = sqlx::query_as(
+            "SELECT series, number FROM snapshot WHERE id = $1 AND state <> 'released'",
+        )
+        .bind(id.as_bytes().as_slice())
+        .fetch_optional(&mut *tx)
+        .await
+        .during(what)?;
+        let Some((series, number)) = place else {
+            return Ok(Pruned::default());
+        };
         // One releaser at a time in a series; the writer of the series is not held up: it adds above the head.
         sqlx::query("SELECT 1 FROM snapshot WHERE series = $1 ORDER BY number FOR UPDATE")
             .bind(series)
             .execute(&mut *tx)
             .await
             .during(what)?;
-        let last: Option<i32> =
-            sqlx::query_scalar("SELECT max(number) FROM snapshot WHERE series = $1 AND state = 'good'")
-                .bind(series)
-                .fetch_one(&mut *tx)
-                .await
-                .during(what)?;
+        let last: Option<i32> = sqlx::query_scalar(
+            "SELECT max(number) FROM snapshot WHERE series = $1 AND state = 'good'",
+        )
+        .bind(series)
+        .fetch_one(&mut *tx)
+        .await
+        .during(what)?;
         if last.is_none_or(|last| last <= number) {
             return Err(CatalogError::Conflict {
-                what: format!("snapshot {} is the last good one of its series and is kept", id.short()),
+                what: format!(
+                    "snapshot {} is the last good one of its series and is kept",
+                    id.short()
+                ),
             });
         }
         sqlx::query(include_str!("prune_release.sql"))
@@ -78,7 +93,13 @@ impl Catalog {
             .during(what)?;
         let (after, until) = neighbours(&mut tx, SeriesId(series), number).await?;
         let mut gone = [0; 2];
-        for (sql, gone) in [include_str!("prune_versions.sql"), include_str!("prune_removals.sql")].into_iter().zip(&mut gone) {
+        for (sql, gone) in [
+            include_str!("prune_versions.sql"),
+            include_str!("prune_removals.sql"),
+        ]
+        .into_iter()
+        .zip(&mut gone)
+        {
             let done = sqlx::query(sql)
                 .bind(series)
                 .bind(after.column())
@@ -90,7 +111,10 @@ impl Catalog {
             *gone = done.rows_affected();
         }
         tx.commit().await.during(what)?;
-        Ok(Pruned { versions: gone[0], removals: gone[1] })
+        Ok(Pruned {
+            versions: gone[0],
+            removals: gone[1],
+        })
     }
 }
 
@@ -109,6 +133,8 @@ async fn neighbours(
     .fetch_one(connection)
     .await
     .during("find the neighbours of a snapshot")?;
-    let from = |n: Option<i32>| Number::from_column(n.unwrap_or(0)).during("find the neighbours of a snapshot");
+    let from = |n: Option<i32>| {
+        Number::from_column(n.unwrap_or(0)).during("find the neighbours of a snapshot")
+    };
     Ok((from(before)?, from(after)?))
 }

@@ -55,7 +55,10 @@ pub(super) async fn converse(registry: Registry, mut connection: Connection, sto
         Err(e) => {
             if let Ended::Refused(fault) = &e {
                 // The peer may be gone already.
-                let _ = connection.writer.send_message(FrameType::Fault, fault).await;
+                let _ = connection
+                    .writer
+                    .send_message(FrameType::Fault, fault)
+                    .await;
                 let _ = connection.writer.close().await;
             }
             Err(e)
@@ -102,7 +105,10 @@ async fn greet(
         reply_to: 0,
         body: Some(Body::Welcome(welcome(shared))),
     };
-    let sent = connection.writer.send_message(FrameType::Control, &welcome).await;
+    let sent = connection
+        .writer
+        .send_message(FrameType::Control, &welcome)
+        .await;
     if let Err(e) = sent {
         shared.leave(&daemon);
         return Err(e.into());
@@ -119,7 +125,10 @@ async fn check(shared: &Shared, connection: &Connection, hello: &Hello) -> Resul
         return refuse(code::VERSION, text);
     }
     if peer.role == Role::Director {
-        return refuse(code::REFUSED, "a Director does not connect to a Director".into());
+        return refuse(
+            code::REFUSED,
+            "a Director does not connect to a Director".into(),
+        );
     }
     let at = chrono::DateTime::from_timestamp_millis(now_ms()).unwrap_or_default();
     let known = async {

@@ -30,7 +30,9 @@ pub struct RemoteAddress(pub SocketAddr);
 /// What the API's service must be; axum's `Router` is.
 pub trait HttpService: Clone + Send + Sync + 'static {
     /// Its answers' bodies.
-    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + 'static;
     /// Its errors.
     type Failure: Into<Box<dyn std::error::Error + Send + Sync>>;
     /// Its answer under way.
@@ -108,7 +110,10 @@ pub(super) async fn serve<S: HttpService>(
         remote: RemoteAddress(remote),
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::net::acceptor::{Accepted, Acceptor, ListenError, Purpose};
+use common::net::acceptor::{Accepted, Acceptor, HttpFront, ListenError, Purpose};
 use common::net::issuer::IssueError;
 use common::net::tls::TlsError;
 use common::shutdown::StopToken;
@@ -12,7 +12,7 @@ use super::conversation::converse;
 use super::http::{self, HttpDoor, HttpService};
 use super::newcomers;
 use super::registry::Registry;
-use crate::authority::Authority;
+use crate::authority::{Authority, Keys};
 
 /// What the Director's port is for.
 pub const PURPOSES: &[Purpose] = &[
@@ -40,6 +40,7 @@ pub enum ListenerError {
 #[derive(Debug)]
 pub struct Listener {
     acceptor: Acceptor,
+    front: HttpSide,
     authority: Arc<Authority>,
     registry: Registry,
 }
@@ -56,10 +57,14 @@ impl Listener {
     ) -> Result<Self, ListenerError> {
         let keys = authority.keys();
         let acceptor = Acceptor::bind(addresses, PURPOSES, keys.store().clone()).await?;
-        let now = common::clock::now_ms();
-        acceptor.set_http_certificate(keys.http_certificate(hosts, now)?)?;
+        let front = HttpSide {
+            front: acceptor.http_front(),
+            hosts: hosts.to_vec(),
+        };
+        front.renew(keys)?;
         Ok(Self {
             acceptor,
+            front,
             authority,
             registry,
         })
@@ -71,9 +76,10 @@ impl Listener {
         self.acceptor.addresses()
     }
 
-    /// Serves until `stop`, then ends all connections.
+    /// Serves until `stop`, then ends all connections. Renews the Director's own certificates meanwhile.
     pub async fn run<S: HttpService>(self, api: S, stop: &StopToken) {
         let (authority, registry) = (self.authority, self.registry);
+        let renewing = authority.clone();
         let door = Arc::new(HttpDoor::default());
         let handler = move |accepted: Accepted, stop: StopToken| {
             let (authority, registry) = (authority.clone(), registry.clone());
@@ -92,6 +98,30 @@ impl Listener {
                 }
             }
         };
-        self.acceptor.run(stop, handler).await;
+        let (owner, front) = (renewing, self.front);
+        let renewed = || {
+            if let Err(e) = front.renew(owner.keys()) {
+                tracing::error!("cannot renew the certificate for HTTP clients: {e}");
+            }
+        };
+        tokio::join!(
+            self.acceptor.run(stop, handler),
+            owner.keep_renewed(stop, renewed)
+        );
+    }
+}
+
+/// What HTTP clients are shown.
+#[derive(Debug)]
+struct HttpSide {
+    front: HttpFront,
+    hosts: Vec<String>,
+}
+
+impl HttpSide {
+    fn renew(&self, keys: &Keys) -> Result<(), ListenerError> {
+        let now = common::clock::now_ms();
+        self.front.show(keys.http_certificate(&self.hosts, now)?)?;
+        Ok(())
     }
 }

@@ -105,7 +105,10 @@ impl RemotePages {
 
     /// Waits for the batch under way. What did not fit into the answer is wanted again.
     fn take(&mut self, batch: UnderWay, wanted: PageId) -> Result<(), PageError> {
-        let pages = batch.answer.blocking_recv().map_err(|_| PageError::Stopping)??;
+        let pages = batch
+            .answer
+            .blocking_recv()
+            .map_err(|_| PageError::Stopping)??;
         if pages.is_empty() {
             return Err(PageError::Empty);
         }

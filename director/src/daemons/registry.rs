@@ -237,7 +237,8 @@ impl Registry {
     /// # Errors
     /// It is not.
     pub fn must_get(&self, identity: Identity) -> Result<Daemon, DaemonError> {
-        self.get(identity).ok_or(DaemonError::NotConnected(identity))
+        self.get(identity)
+            .ok_or(DaemonError::NotConnected(identity))
     }
 
     /// By role and label.
@@ -245,7 +246,8 @@ impl Registry {
     pub fn by_name(&self, role: Role, name: &str) -> Option<Daemon> {
         let connected = self.shared.connected.read();
         let mut all = connected.values();
-        all.find(|d| d.identity.role == role && d.name == name).cloned()
+        all.find(|d| d.identity.role == role && d.name == name)
+            .cloned()
     }
 
     /// All that are connected, by role and UUID.

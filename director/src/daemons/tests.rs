@@ -15,9 +15,7 @@ use common::ids::{Identity, Role, Term};
 use common::net::control::{ControlClient, ControlHandler};
 use common::net::conversation::{Answer, ControlSender};
 use common::net::pki::CredentialStore;
-use common::protocol::control::{
-    Body, Envelope, Hello, PageReply, SessionState, Welcome,
-};
+use common::protocol::control::{Body, Envelope, Hello, PageReply, SessionState, Welcome};
 use common::protocol::enrol::Token;
 use common::shutdown::StopToken;
 use tokio::sync::mpsc;
@@ -53,14 +51,20 @@ impl Rig {
             own_folders: vec![PathBuf::from("/own")],
         };
         // The port is known only once bound: a first authority lends its name, the real one knows the address.
-        let lent = Authority::new(keys.clone(), catalog.clone(), vec![]).await.unwrap();
+        let lent = Authority::new(keys.clone(), catalog.clone(), vec![])
+            .await
+            .unwrap();
         let (registry, events) = Registry::new(facts, catalog.clone(), keys.store().clone());
         let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let any = ["127.0.0.1:0".to_owned()];
-        let listener = Listener::bind(&any, &hosts, (Arc::new(lent), registry.clone())).await.unwrap();
+        let listener = Listener::bind(&any, &hosts, (Arc::new(lent), registry.clone()))
+            .await
+            .unwrap();
         let address = listener.addresses()[0].to_string();
         let addresses = vec![address.clone()];
-        let authority = Authority::new(keys, catalog.clone(), addresses).await.unwrap();
+        let authority = Authority::new(keys, catalog.clone(), addresses)
+            .await
+            .unwrap();
         let stop = StopToken::new();
         let stopped = stop.clone();
         let api = axum::Router::new().route("/hello", axum::routing::get(http::hello));
@@ -89,7 +93,9 @@ impl Rig {
     pub async fn enrol(&self, role: Role, name: &str) -> Arc<CredentialStore> {
         let token = self.token(role, name, LIMIT).await;
         let folder = self.folder.path().join(name);
-        common::net::enrol::enrol(&token, role, &folder).await.unwrap();
+        common::net::enrol::enrol(&token, role, &folder)
+            .await
+            .unwrap();
         CredentialStore::open(&folder).unwrap()
     }
 

@@ -104,6 +104,17 @@ impl Embedded {
     }
 }
 
+#[cfg(test)]
+impl Embedded {
+    /// As if this Director had been killed: the server runs on, nobody watches it.
+    pub async fn forget(&self) {
+        if let Some(watch) = self.watch.lock().await.take() {
+            watch.abort();
+            let _ = watch.await;
+        }
+    }
+}
+
 impl Setup {
     fn make(state: &Path) -> Result<Self, EmbeddedError> {
         let account = Account::needed()?;

@@ -123,7 +123,10 @@ async fn refuse_published(
         .during("read a series")?;
     if number.column() <= head {
         return Err(CatalogError::Conflict {
-            what: format!("snapshot {number} of series {} is published already", series.0),
+            what: format!(
+                "snapshot {number} of series {} is published already",
+                series.0
+            ),
         });
     }
     Ok(())
@@ -159,8 +162,10 @@ async fn write(
     from: (mpsc::Receiver<Message>, CancellationToken),
 ) -> Result<IngestCounts, CatalogError> {
     let (to, encoded) = mpsc::channel(1);
-    let (directories, copied) =
-        tokio::join!(prepare(interner, place, from, to), copy_all(&catalog, encoded));
+    let (directories, copied) = tokio::join!(
+        prepare(interner, place, from, to),
+        copy_all(&catalog, encoded)
+    );
     // The copying side's error is the cause when both have one.
     let counts = copied?;
     Ok(IngestCounts {

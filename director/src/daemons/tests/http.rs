@@ -34,3 +34,29 @@ async fn the_api_is_on_the_same_port_for_whoever_trusts_the_root() {
     assert!(stranger.get(url).send().await.is_err());
     rig.end().await;
 }
+
+#[tokio::test]
+async fn plain_text_and_slow_heads_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let rig = Rig::new().await;
+    let url = format!("http://{}/hello", rig.address);
+    assert!(reqwest::get(url).await.is_err());
+    // Half a request, and then nothing.
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rig.authority.keys().root().clone()).unwrap();
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let tcp = tokio::net::TcpStream::connect(&rig.address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let mut tls = connector.connect(name, tcp).await.unwrap();
+    tls.write_all(b"GET /hello HTTP/1.1\r\nHost: local")
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    let read = tls.read_to_end(&mut rest);
+    // An answer or just the end, after ten seconds.
+    let _ = tokio::time::timeout(super::LIMIT, read).await.unwrap();
+    rig.end().await;
+}

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use common::clock::now_ms;
 use common::ids::Role;
 use common::net::enrol::{EnrolError, enrol, renew};
 use common::net::framed::FrameError;
-use common::net::pki::Credentials;
+use common::net::issuer::LEAF_LIFE_MS;
+use common::net::pki::{CredentialParts, Credentials, PendingKey};
 use common::protocol::fault::code;
 
 use super::{LIMIT, Rig};
@@ -29,7 +31,9 @@ async fn a_token_is_good_once_for_its_role_in_its_time_at_its_installation() {
 
     let mut other_installation = token.clone();
     other_installation.root_sha256 = vec![7; 32];
-    let error = enrol(&other_installation, Role::File, &folder).await.unwrap_err();
+    let error = enrol(&other_installation, Role::File, &folder)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
 
     let mut guessed = token.clone();
@@ -38,17 +42,27 @@ async fn a_token_is_good_once_for_its_role_in_its_time_at_its_installation() {
     assert_eq!(refusal(error), code::REFUSED);
 
     let made = enrol(&token, Role::File, &folder).await.unwrap();
-    assert_eq!((made.identity.role, made.name.as_str()), (Role::File, "web01"));
+    assert_eq!(
+        (made.identity.role, made.name.as_str()),
+        (Role::File, "web01")
+    );
     let known = rig.catalog.daemon(made.identity).await.unwrap().unwrap();
     assert_eq!(known.name, "web01");
-    let recorded = rig.catalog.certificate(&made.own.serial).await.unwrap().unwrap();
+    let recorded = rig
+        .catalog
+        .certificate(&made.own.serial)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(recorded.identity, made.identity);
 
     let error = enrol(&token, Role::File, &folder).await.unwrap_err();
     assert_eq!(refusal(error), code::REFUSED);
     assert_eq!(Credentials::load(&folder).unwrap().own, made.own);
 
-    let short = rig.token(Role::File, "late", Duration::from_millis(1)).await;
+    let short = rig
+        .token(Role::File, "late", Duration::from_millis(1))
+        .await;
     let made = common::clock::now_ms();
     while common::clock::now_ms() <= made + 1 {
         tokio::task::yield_now().await;
@@ -104,5 +118,30 @@ async fn a_certificate_is_renewed_with_a_fresh_key_and_a_revoked_daemon_is_cut()
     assert!(renew(&store, &[rig.address.clone()]).await.is_err());
     assert!(rig.registry.get(after.identity).is_none());
     assert!(!rig.authority.revoke(after.identity).await.unwrap());
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_daemon_whose_certificate_expired_renews_and_is_back_by_itself() {
+    let mut rig = Rig::new().await;
+    let store = rig.enrol(Role::File, "web01").await;
+    let me = store.current();
+    let key = PendingKey::generate().unwrap();
+    let sixty_days_ago = now_ms() - LEAF_LIFE_MS - 60_000;
+    let keys = rig.authority.keys();
+    let chain = keys
+        .issue(&key.request().unwrap(), me.identity, sixty_days_ago)
+        .unwrap();
+    let expired = Credentials::new(CredentialParts {
+        name: me.name.clone(),
+        director: me.director.dns_name(),
+        root: me.root.clone(),
+        chain,
+        key: key.into_private_key(),
+    });
+    store.replace(expired.unwrap()).unwrap();
+    let _running = rig.start(&store);
+    rig.expect_connected(me.identity).await;
+    assert!(store.current().own.not_after_ms > now_ms());
     rig.end().await;
 }

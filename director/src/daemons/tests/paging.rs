@@ -54,8 +54,14 @@ async fn pages_come_in_batches_each_checked_against_its_name() {
         }
         assert_eq!(pages.page(id(150)).unwrap(), content(150));
         pages.will_need(&[PageId([1; 32])]);
-        assert!(matches!(pages.page(PageId([1; 32])), Err(PageError::Absent(_))));
-        assert!(matches!(pages.page(PageId([9; 32])), Err(PageError::Corrupt(_))));
+        assert!(matches!(
+            pages.page(PageId([1; 32])),
+            Err(PageError::Absent(_))
+        ));
+        assert!(matches!(
+            pages.page(PageId([9; 32])),
+            Err(PageError::Corrupt(_))
+        ));
         pages
     });
     let mut pages = walk.await.unwrap();

@@ -117,8 +117,15 @@ async fn a_second_connection_gives_way_to_a_live_one_and_replaces_a_dead_one() {
         ..Envelope::default()
     };
     let mut second = connect(&to, director, alpn::CONTROL, &store).await.unwrap();
-    second.writer.send_message(FrameType::Control, &hello).await.unwrap();
-    let answer = second.reader.expect::<Envelope>(FrameType::Control, "Welcome").await;
+    second
+        .writer
+        .send_message(FrameType::Control, &hello)
+        .await
+        .unwrap();
+    let answer = second
+        .reader
+        .expect::<Envelope>(FrameType::Control, "Welcome")
+        .await;
     assert!(matches!(answer, Err(FrameError::Fault(f)) if f.code == code::BUSY && f.retry));
     assert!(rig.registry.get(who).is_some());
     drop(first);
@@ -126,7 +133,10 @@ async fn a_second_connection_gives_way_to_a_live_one_and_replaces_a_dead_one() {
 
     // One that is open but says nothing more gives its place up.
     let mut dead = connect(&to, director, alpn::CONTROL, &store).await.unwrap();
-    dead.writer.send_message(FrameType::Control, &hello).await.unwrap();
+    dead.writer
+        .send_message(FrameType::Control, &hello)
+        .await
+        .unwrap();
     rig.expect_connected(who).await;
     let (_sender, client) = ControlClient::new(store.clone(), to.to_vec());
     let stop = rig.stop.child_token();
@@ -155,8 +165,14 @@ async fn whoever_does_not_begin_with_a_fitting_hello_is_told_why() {
             body: Some(body),
             ..Envelope::default()
         };
-        peer.writer.send_message(FrameType::Control, &envelope).await.unwrap();
-        let answer = peer.reader.expect::<Envelope>(FrameType::Control, "Welcome").await;
+        peer.writer
+            .send_message(FrameType::Control, &envelope)
+            .await
+            .unwrap();
+        let answer = peer
+            .reader
+            .expect::<Envelope>(FrameType::Control, "Welcome")
+            .await;
         assert!(matches!(answer, Err(FrameError::Fault(f)) if f.code == expected));
         assert!(peer.reader.read().await.unwrap().is_none());
     }
