@@ -13,7 +13,10 @@ const ENDS: Duration = Duration::from_secs(20);
 
 /// Writes a configuration in a folder of its own.
 fn write(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::Builder::new().prefix("holdfast-config-").tempdir_in(tests::postgres::base()).unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("holdfast-config-")
+        .tempdir_in(tests::postgres::base())
+        .unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     (folder, path)
@@ -28,7 +31,11 @@ fn refused(program: Program, name: &str, text: &str, parts: &[&str]) {
     for part in parts {
         assert!(reply.says(part), "{part:?} expected of {reply}");
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
     assert_eq!(left, [name], "nothing was started or made");
 }
 
@@ -54,9 +61,9 @@ pool = "main"
 #[test]
 fn all_mistakes_of_a_director_are_told_at_once_with_line_and_remedy() {
     let parts = [
-        "director.toml:3", // unknown key
-        "director.toml:6", // dangling storage
-        "director.toml:7", // size
+        "director.toml:3",  // unknown key
+        "director.toml:6",  // dangling storage
+        "director.toml:7",  // size
         "director.toml:10", // relative include
         "director.toml:12", // schedule
         "director.toml:14", // dangling client
@@ -67,7 +74,11 @@ fn all_mistakes_of_a_director_are_told_at_once_with_line_and_remedy() {
     ];
     refused(Program::Director, "director.toml", DIRECTOR, &parts);
     let (_folder, path) = write("director.toml", DIRECTOR);
-    let reply = run_daemon(Program::Director, &["--config", path.to_str().unwrap(), "check-config"], ENDS);
+    let reply = run_daemon(
+        Program::Director,
+        &["--config", path.to_str().unwrap(), "check-config"],
+        ENDS,
+    );
     assert_ne!(reply.code, 0, "{reply}");
     assert!(parts.iter().all(|part| reply.says(part)), "{reply}");
 }
@@ -75,10 +86,25 @@ fn all_mistakes_of_a_director_are_told_at_once_with_line_and_remedy() {
 #[test]
 fn mistakes_of_the_other_daemons_are_told_too() {
     let text = "[storage]\nname = \"vault\"\nlisten = [\"127.0.0.1:0\"]\ndirector = [\"127.0.0.1:1\"]\ncolour = \"red\"\n";
-    refused(Program::Storage, "storage.toml", text, &["storage.toml:5", "colour"]);
+    refused(
+        Program::Storage,
+        "storage.toml",
+        text,
+        &["storage.toml:5", "colour"],
+    );
     let text = "[client]\nname = \"web\"\ndirector = [\"127.0.0.1:1\"]\npermit_restor = [\"/\"]\n";
-    refused(Program::Client, "client.toml", text, &["client.toml:4", "permit_restor"]);
-    refused(Program::Client, "client.toml", "[client\n", &["client.toml:1"]);
+    refused(
+        Program::Client,
+        "client.toml",
+        text,
+        &["client.toml:4", "permit_restor"],
+    );
+    refused(
+        Program::Client,
+        "client.toml",
+        "[client\n",
+        &["client.toml:1"],
+    );
 }
 
 #[test]
@@ -101,7 +127,10 @@ fn a_reload_with_mistakes_changes_nothing() {
     let source = holdfast.scratch("reload");
     std::fs::write(source.join("x"), "x").unwrap();
     holdfast.job_over("reload", &source);
-    holdfast.write_configuration("bad.toml", "# a comment\n[job.bad]\nclients = [\"nobody\"]\nfileset = \"none\"\npool = \"main\"\n");
+    holdfast.write_configuration(
+        "bad.toml",
+        "# a comment\n[job.bad]\nclients = [\"nobody\"]\nfileset = \"none\"\npool = \"main\"\n",
+    );
     for command in ["check-config", "reload"] {
         let reply = holdfast.console().run([command]).expect_code(2);
         for part in ["bad.toml:3", "bad.toml:4", "nobody", "none"] {
@@ -109,7 +138,11 @@ fn a_reload_with_mistakes_changes_nothing() {
         }
     }
     holdfast.backup("reload", 0);
-    let _ = holdfast.console().run(["run", "bad"]).expect_code(2).expect_text("bad");
+    let _ = holdfast
+        .console()
+        .run(["run", "bad"])
+        .expect_code(2)
+        .expect_text("bad");
     std::fs::remove_file(holdfast.root().join("director/conf.d/bad.toml")).unwrap();
     let _ = holdfast.console().ok(["check-config"]);
     let _ = holdfast.console().ok(["reload"]);
@@ -124,7 +157,18 @@ fn protect_writes_a_job_that_a_person_can_read_and_that_runs() {
     std::fs::write(source.join("x.tmp"), "x").unwrap();
     let client = holdfast.client_name();
     let _ = holdfast.console().ok(args![
-        "protect", &source, "--name", "protected", "--daily", "21:00", "--keep", "30d", "--exclude", "*.tmp", "--client", &client
+        "protect",
+        &source,
+        "--name",
+        "protected",
+        "--daily",
+        "21:00",
+        "--keep",
+        "30d",
+        "--exclude",
+        "*.tmp",
+        "--client",
+        &client
     ]);
     let written: String = tests::corrupter::files(&holdfast.root().join("director/conf.d"))
         .iter()
@@ -135,7 +179,10 @@ fn protect_writes_a_job_that_a_person_can_read_and_that_runs() {
         assert!(written.contains(part), "{part:?} expected in {written}");
     }
     let jobs = holdfast.console().json(["jobs"]).to_string();
-    assert!(jobs.contains("protected") && jobs.contains("next_run"), "{jobs}");
+    assert!(
+        jobs.contains("protected") && jobs.contains("next_run"),
+        "{jobs}"
+    );
     let run = holdfast.backup("protected", 0);
     assert_eq!(run["counts"]["files"], 1);
     assert!(run["keep_until"].is_string(), "{run}");
@@ -146,7 +193,10 @@ fn what_protect_cannot_do_is_refused_with_the_reason() {
     let holdfast = shared::installation();
     let ask = |words: Vec<tests::console::Word>| holdfast.console().run(words).expect_code(2);
     let _ = ask(args!["protect", "relative/path", "--name", "r"]);
-    let _ = ask(args!["protect", "/etc", "--name", "r", "--client", "nobody"]).expect_text("nobody");
+    let _ = ask(args![
+        "protect", "/etc", "--name", "r", "--client", "nobody"
+    ])
+    .expect_text("nobody");
     let _ = ask(args!["protect", "/etc", "--name", "r", "--daily", "25:00"]).expect_text("25:00");
     let _ = ask(args!["protect", "/etc", "--name", "r", "--keep", "soon"]).expect_text("soon");
     assert!(!Path::new(&holdfast.root().join("director/conf.d/job-r.toml")).exists());

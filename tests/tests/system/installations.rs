@@ -30,7 +30,10 @@ fn two_installations_beside_each_other_know_nothing_of_each_other() {
     assert!(!two.console().ok(["runs"]).says("first"));
     // The console of one with the Director of the other: the certificate is another installation's.
     let address = two.director_address().to_string();
-    let _ = one.console().run(["status", "--director", &address]).expect_code(2);
+    let _ = one
+        .console()
+        .run(["status", "--director", &address])
+        .expect_code(2);
     one.check_logs(&[]);
 }
 
@@ -48,15 +51,23 @@ fn an_own_postgresql_works_the_same_and_survives_its_crash() {
     );
     std::fs::write(folder.join("director.toml"), text).unwrap();
     holdfast.up();
-    assert!(!folder.join("pg").exists(), "no private PostgreSQL beside an own one");
-    assert_eq!(holdfast.console().json(["status"])["catalog"]["kind"], "external");
+    assert!(
+        !folder.join("pg").exists(),
+        "no private PostgreSQL beside an own one"
+    );
+    assert_eq!(
+        holdfast.console().json(["status"])["catalog"]["kind"],
+        "external"
+    );
     works(&holdfast, "own-postgres");
 
     postgres.kill();
     postgres.resume();
-    wait::until_true("the Director is back in touch with it", Duration::from_secs(30), || {
-        holdfast.console().run(["status"]).code == 0
-    });
+    wait::until_true(
+        "the Director is back in touch with it",
+        Duration::from_secs(30),
+        || holdfast.console().run(["status"]).code == 0,
+    );
     works(&holdfast, "after-its-crash");
     holdfast.check_logs(&[" WARN ", " ERROR "]);
 }
@@ -69,14 +80,25 @@ fn hostname() -> String {
 #[test]
 fn up_again_starts_only_what_does_not_run() {
     let holdfast = Installation::start();
-    let pids = || [Daemon::Director, Daemon::Storage, Daemon::Client, Daemon::Postgres].map(|d| holdfast.pid(d));
+    let pids = || {
+        [
+            Daemon::Director,
+            Daemon::Storage,
+            Daemon::Client,
+            Daemon::Postgres,
+        ]
+        .map(|d| holdfast.pid(d))
+    };
     let before = pids();
     holdfast.up();
     assert_eq!(before, pids());
     holdfast.kill(Daemon::Storage);
     holdfast.up();
     let after = pids();
-    assert_eq!((before[0], before[2], before[3]), (after[0], after[2], after[3]));
+    assert_eq!(
+        (before[0], before[2], before[3]),
+        (after[0], after[2], after[3])
+    );
     assert_ne!(before[1], after[1]);
 }
 
@@ -89,7 +111,11 @@ fn a_second_daemon_in_the_same_folder_is_refused() {
         (Program::Client, "client/client.toml"),
     ] {
         let path = holdfast.root().join(config);
-        let reply = run_daemon(program, &["--config", path.to_str().unwrap()], Duration::from_secs(20));
+        let reply = run_daemon(
+            program,
+            &["--config", path.to_str().unwrap()],
+            Duration::from_secs(20),
+        );
         assert_ne!(reply.code, 0, "{reply}");
         let folder = path.parent().unwrap().to_str().unwrap();
         assert!(reply.says(folder) || reply.says("already"), "{reply}");
@@ -100,8 +126,12 @@ fn a_second_daemon_in_the_same_folder_is_refused() {
 #[test]
 fn nothing_listens_beyond_loopback() {
     let holdfast = shared::installation();
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    let ports = [holdfast.director_address().port(), holdfast.storage_address().port()];
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let ports = [
+        holdfast.director_address().port(),
+        holdfast.storage_address().port(),
+    ];
     let mut seen = 0;
     for line in tables.iter().flat_map(|table| table.lines()) {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -124,14 +154,26 @@ fn everything_lies_under_one_folder_and_secrets_are_closed_to_others() {
     for (path, _) in tests::corrupter::files(&holdfast.root().join("client/pki")) {
         let text = std::fs::read_to_string(&path).unwrap();
         if text.contains("PRIVATE KEY") {
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+            assert_eq!(
+                path.metadata().unwrap().permissions().mode() & 0o077,
+                0,
+                "{}",
+                path.display()
+            );
         }
     }
-    for secret in ["director/admin.toml", "console.toml", "director/pki/ticket.key"] {
+    for secret in [
+        "director/admin.toml",
+        "console.toml",
+        "director/pki/ticket.key",
+    ] {
         let path = holdfast.root().join(secret);
         let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{secret}: {e}"));
         let open = path.metadata().unwrap().permissions().mode() & 0o077;
         let holds_token = String::from_utf8_lossy(&text).contains("token = ");
-        assert!(open == 0 || (secret == "console.toml" && !holds_token), "{secret} is open to others: {open:o}");
+        assert!(
+            open == 0 || (secret == "console.toml" && !holds_token),
+            "{secret} is open to others: {open:o}"
+        );
     }
 }

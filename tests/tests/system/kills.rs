@@ -15,7 +15,12 @@ use tests::tree::plain::{self, Plain};
 use tests::wait;
 
 /// What is killed.
-const ALL: [Daemon; 4] = [Daemon::Client, Daemon::Storage, Daemon::Director, Daemon::Postgres];
+const ALL: [Daemon; 4] = [
+    Daemon::Client,
+    Daemon::Storage,
+    Daemon::Director,
+    Daemon::Postgres,
+];
 /// One round's new files: about 40 MB, some seconds for a debug build.
 const SHAPE: Plain = Plain {
     folders: 10,
@@ -50,7 +55,11 @@ impl Victim {
     fn round(&mut self, daemon: Daemon, bytes: u64, seed: &Seed) {
         self.rounds += 1;
         let round = self.rounds;
-        plain::make(&self.source.join(format!("round-{round}")), &seed.fork(&round.to_string()), SHAPE);
+        plain::make(
+            &self.source.join(format!("round-{round}")),
+            &seed.fork(&round.to_string()),
+            SHAPE,
+        );
         let id = self.holdfast.start_run("victim");
         self.moved(id, bytes);
         eprintln!("round {round}: kill {daemon:?} after {bytes} bytes of run {id}");
@@ -63,12 +72,21 @@ impl Victim {
         let ready = killed.elapsed();
         let run = self.holdfast.finished(id);
         assert_eq!(job_id(&run), id);
-        assert!(ready < Duration::from_secs(40), "ready again after {ready:?}");
+        assert!(
+            ready < Duration::from_secs(40),
+            "ready again after {ready:?}"
+        );
         match run["status"].as_str().unwrap() {
             "ok" => self.holds(id),
             "incomplete" | "error" => {
-                assert!(!run["reason"].as_str().unwrap_or_default().is_empty(), "a reason expected: {run}");
-                assert!(run["number"].is_null(), "a run that failed has no snapshot: {run}");
+                assert!(
+                    !run["reason"].as_str().unwrap_or_default().is_empty(),
+                    "a reason expected: {run}"
+                );
+                assert!(
+                    run["number"].is_null(),
+                    "a run that failed has no snapshot: {run}"
+                );
             }
             other => panic!("{other} after a kill of {daemon:?}: {run}"),
         }
@@ -83,27 +101,40 @@ impl Victim {
         self.good.push(id);
         let to = self.holdfast.absent(&format!("holds-{}-{id}", self.rounds));
         let at = id.to_string();
-        self.holdfast.restore_with(args!["--job", "victim", "--at", &at, "--to", &to], 0);
+        self.holdfast
+            .restore_with(args!["--job", "victim", "--at", &at, "--to", &to], 0);
         assert_same(&self.source, &restored(&to, &self.source));
         tests::folder::remove_tree(&to);
     }
 
     /// Waits until a run has moved so much, or is over.
     fn moved(&self, id: u64, bytes: u64) {
-        wait::until_true(&format!("run {id} moved {bytes} bytes"), Duration::from_secs(30), || {
-            let run = self.holdfast.run(id).unwrap_or(Value::Null);
-            let over = matches!(run["status"].as_str(), Some("ok" | "error" | "warnings" | "incomplete"));
-            over || run["counts"]["read_bytes"].as_u64().unwrap_or(0) >= bytes && run["status"] == "running"
-        });
+        wait::until_true(
+            &format!("run {id} moved {bytes} bytes"),
+            Duration::from_secs(30),
+            || {
+                let run = self.holdfast.run(id).unwrap_or(Value::Null);
+                let over = matches!(
+                    run["status"].as_str(),
+                    Some("ok" | "error" | "warnings" | "incomplete")
+                );
+                over || run["counts"]["read_bytes"].as_u64().unwrap_or(0) >= bytes
+                    && run["status"] == "running"
+            },
+        );
     }
 
     /// The very first snapshot is as it was.
     fn first_is_there(&self) {
         let to = self.holdfast.absent("first");
         let at = self.good[0].to_string();
-        self.holdfast.restore_with(args!["--job", "victim", "--at", &at, "--to", &to], 0);
+        self.holdfast
+            .restore_with(args!["--job", "victim", "--at", &at, "--to", &to], 0);
         let there = restored(&to, &self.source);
-        assert_eq!(std::fs::read_to_string(there.join("first")).unwrap(), "first");
+        assert_eq!(
+            std::fs::read_to_string(there.join("first")).unwrap(),
+            "first"
+        );
         assert_eq!(std::fs::read_dir(there).unwrap().count(), 1);
     }
 }
@@ -149,9 +180,21 @@ fn a_restore_whose_daemon_is_killed_leaves_no_half_file_and_works_when_repeated(
     holdfast.backup("restored", 0);
     for daemon in [Daemon::Client, Daemon::Storage] {
         let to = holdfast.absent(&format!("killed-{daemon:?}"));
-        let started = holdfast.console().json(args!["restore", "--job", "restored", "--to", &to, "--no-wait"]);
-        let id = started["run"]["job_id"].as_u64().or(started["job_id"].as_u64()).unwrap_or_else(|| panic!("{started}"));
-        wait::until_true("files arrive", Duration::from_secs(30), || restored(&to, &source).exists());
+        let started = holdfast.console().json(args![
+            "restore",
+            "--job",
+            "restored",
+            "--to",
+            &to,
+            "--no-wait"
+        ]);
+        let id = started["run"]["job_id"]
+            .as_u64()
+            .or(started["job_id"].as_u64())
+            .unwrap_or_else(|| panic!("{started}"));
+        wait::until_true("files arrive", Duration::from_secs(30), || {
+            restored(&to, &source).exists()
+        });
         holdfast.kill(daemon);
         holdfast.up();
         holdfast.connected();
@@ -162,13 +205,20 @@ fn a_restore_whose_daemon_is_killed_leaves_no_half_file_and_works_when_repeated(
         for (path, _) in tests::corrupter::files(&to) {
             let name = path.strip_prefix(restored(&to, &source)).unwrap();
             if let Ok(original) = std::fs::read(source.join(name)) {
-                assert!(std::fs::read(&path).unwrap() == original, "half a file: {}", path.display());
+                assert!(
+                    std::fs::read(&path).unwrap() == original,
+                    "half a file: {}",
+                    path.display()
+                );
             }
         }
         holdfast.restore_with(args!["--job", "restored", "--to", &to], 0);
         let restored = restored(&to, &source);
         let found = tests::compare::differences(&source, &restored, tests::compare::Compare::Usual);
-        let real: Vec<_> = found.iter().filter(|line| !line.contains("was not in the original")).collect();
+        let real: Vec<_> = found
+            .iter()
+            .filter(|line| !line.contains("was not in the original"))
+            .collect();
         assert!(real.is_empty(), "{real:?}");
     }
     holdfast.check_logs(&[" WARN ", " ERROR "]);
@@ -183,7 +233,12 @@ fn stopping_and_starting_everything_disturbs_nothing() {
     holdfast.backup("restarted", 0);
     let _ = holdfast.console().ok(["down"]);
     for daemon in [Daemon::Director, Daemon::Storage, Daemon::Client] {
-        assert!(holdfast.pid(daemon).is_none_or(|pid| !tests::installation::is_alive(pid)), "{daemon:?}");
+        assert!(
+            holdfast
+                .pid(daemon)
+                .is_none_or(|pid| !tests::installation::is_alive(pid)),
+            "{daemon:?}"
+        );
     }
     let _ = holdfast.console().run(["status"]).expect_code(2);
     holdfast.up();

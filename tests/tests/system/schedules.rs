@@ -28,12 +28,21 @@ fn a_line_that_is_due_starts_a_run_by_itself_and_a_disabled_job_does_not() {
     holdfast.configure("test-scheduled.toml", &text);
     let runs_of = |name: &str| {
         let listed = holdfast.console().json(["runs", "--job", name]);
-        listed["items"].as_array().or_else(|| listed.as_array()).cloned().unwrap_or_default()
+        listed["items"]
+            .as_array()
+            .or_else(|| listed.as_array())
+            .cloned()
+            .unwrap_or_default()
     };
     let run: Value = wait::until("the schedule starts a run", Duration::from_secs(80), || {
-        runs_of("scheduled").into_iter().find(|run| run["status"] == "ok")
+        runs_of("scheduled")
+            .into_iter()
+            .find(|run| run["status"] == "ok")
     });
-    assert!(run["started_by"].as_str().unwrap().contains("each-minute"), "{run}");
+    assert!(
+        run["started_by"].as_str().unwrap().contains("each-minute"),
+        "{run}"
+    );
     assert!(runs_of("disabled").is_empty());
     holdfast.configure("test-scheduled.toml", "");
 }

@@ -34,12 +34,23 @@ fn a_full_disk_at_the_storage_daemon_is_an_error_and_what_was_there_stays_readab
         assert_eq!(run["status"], "error", "{run}");
         let text = format!("{} {}", run["reason"], holdfast.log_of(&run)).to_lowercase();
         assert!(text.contains("space") || text.contains("full"), "{text}");
-        assert!(text.contains("volume") || text.contains("local"), "the place is named: {text}");
+        assert!(
+            text.contains("volume") || text.contains("local"),
+            "the place is named: {text}"
+        );
 
         let to = holdfast.absent("fits");
         holdfast.restore("fits", &to);
         assert_same(&source, &restored(&to, &source));
-        assert_eq!(holdfast.console().json(["snapshots", "--job", "too-large"]).to_string().matches("job_id").count(), 0);
+        assert_eq!(
+            holdfast
+                .console()
+                .json(["snapshots", "--job", "too-large"])
+                .to_string()
+                .matches("job_id")
+                .count(),
+            0
+        );
         // A restart changes nothing about it.
         holdfast.kill(Daemon::Storage);
         holdfast.up();
@@ -68,11 +79,18 @@ fn a_restore_target_that_is_full_stops_the_restore_and_no_half_file_has_a_final_
         mounts::tmpfs(&to, 6 << 20);
         let run = holdfast.restore_with(args!["--job", "much", "--to", &to], 2);
         let text = format!("{} {}", run["reason"], holdfast.log_of(&run));
-        assert!(text.to_lowercase().contains("space") && text.contains("file-"), "names what is unfinished: {text}");
+        assert!(
+            text.to_lowercase().contains("space") && text.contains("file-"),
+            "names what is unfinished: {text}"
+        );
         let place = restored(&to, &source);
         for (path, _) in corrupter::files(&to) {
             if let Ok(original) = std::fs::read(source.join(path.strip_prefix(&place).unwrap())) {
-                assert!(std::fs::read(&path).unwrap() == original, "half a file: {}", path.display());
+                assert!(
+                    std::fs::read(&path).unwrap() == original,
+                    "half a file: {}",
+                    path.display()
+                );
             }
         }
         let to = holdfast.absent("much");
@@ -85,7 +103,9 @@ fn a_restore_target_that_is_full_stops_the_restore_and_no_half_file_has_a_final_
 fn stored_at(volumes: &Path, needle: &[u8]) -> (PathBuf, u64) {
     for (path, _) in corrupter::files(volumes) {
         let bytes = std::fs::read(&path).unwrap();
-        let mut at = bytes.windows(needle.len()).position(|window| window == needle);
+        let mut at = bytes
+            .windows(needle.len())
+            .position(|window| window == needle);
         if let Some(offset) = at.take() {
             return (path, offset as u64);
         }
@@ -97,7 +117,12 @@ fn stored_at(volumes: &Path, needle: &[u8]) -> (PathBuf, u64) {
 fn a_flipped_bit_in_a_volume_is_named_by_its_file_and_the_next_run_stores_it_anew() {
     let holdfast = Installation::start();
     let source = holdfast.scratch("flipped");
-    for (name, size) in [("before", 2_000_000), ("victim", 3_000_000), ("behind", 2_000_000), ("small", 100)] {
+    for (name, size) in [
+        ("before", 2_000_000),
+        ("victim", 3_000_000),
+        ("behind", 2_000_000),
+        ("small", 100),
+    ] {
         std::fs::write(source.join(name), Seed::new(4).fork(name).bytes(size)).unwrap();
     }
     holdfast.job_over("flipped", &source);
@@ -111,15 +136,27 @@ fn a_flipped_bit_in_a_volume_is_named_by_its_file_and_the_next_run_stores_it_ane
     let to = holdfast.absent("flipped");
     let run = holdfast.restore_with(args!["--job", "flipped", "--to", &to], 2);
     let log = holdfast.log_of(&run);
-    assert!(log.contains(source.join("victim").to_str().unwrap()), "{log}");
+    assert!(
+        log.contains(source.join("victim").to_str().unwrap()),
+        "{log}"
+    );
     let place = restored(&to, &source);
     for name in ["before", "behind", "small"] {
-        assert!(std::fs::read(place.join(name)).unwrap() == std::fs::read(source.join(name)).unwrap(), "{name}");
+        assert!(
+            std::fs::read(place.join(name)).unwrap() == std::fs::read(source.join(name)).unwrap(),
+            "{name}"
+        );
     }
-    assert!(!place.join("victim").exists(), "what is damaged has no final name");
+    assert!(
+        !place.join("victim").exists(),
+        "what is damaged has no final name"
+    );
 
     let again = holdfast.backup("flipped", 0);
-    assert!(again["counts"]["stored_bytes"].as_u64().unwrap() > 100_000, "stored anew: {again}");
+    assert!(
+        again["counts"]["stored_bytes"].as_u64().unwrap() > 100_000,
+        "stored anew: {again}"
+    );
     let to = holdfast.absent("healed");
     holdfast.restore("flipped", &to);
     assert_same(&source, &restored(&to, &source));
@@ -144,16 +181,25 @@ fn damage_anywhere_never_delivers_wrong_content_and_heals() {
         let kinds = [Damage::Flip, Damage::Flip, Damage::Zero];
         let done = corrupter::damage(&holdfast.volumes(), "", *seed.pick(&kinds), &mut seed);
         let to = holdfast.absent(&format!("damaged-{round}"));
-        let reply = holdfast.console().run(args!["restore", "--job", "damaged", "--to", &to, "--json"]);
+        let reply = holdfast
+            .console()
+            .run(args!["restore", "--job", "damaged", "--to", &to, "--json"]);
         let place = restored(&to, &source);
         let found = if place.exists() {
             compare::differences(&source, &place, Compare::NoTimes)
         } else {
             vec!["all: is missing".to_owned()]
         };
-        let wrong: Vec<_> = found.iter().filter(|line| line.contains("content")).collect();
+        let wrong: Vec<_> = found
+            .iter()
+            .filter(|line| line.contains("content"))
+            .collect();
         assert!(wrong.is_empty(), "wrong content after {done:?}: {wrong:?}");
-        assert!(found.is_empty() || reply.code == 2, "incomplete, but exit code {} after {done:?}: {found:?}", reply.code);
+        assert!(
+            found.is_empty() || reply.code == 2,
+            "incomplete, but exit code {} after {done:?}: {found:?}",
+            reply.code
+        );
         // Whatever it hit: the next runs are good again without a hand, and the one after restores whole.
         let _ = holdfast.console().run(["run", "damaged", "--wait"]);
         let run = holdfast.console().run(["run", "damaged", "--wait"]);
@@ -182,5 +228,8 @@ fn a_foreign_file_in_the_volume_folder_is_left_alone() {
     let to = holdfast.absent("foreign");
     holdfast.restore("foreign", &to);
     assert_same(&source, &restored(&to, &source));
-    assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "somebody's notes");
+    assert_eq!(
+        std::fs::read_to_string(&foreign).unwrap(),
+        "somebody's notes"
+    );
 }

@@ -28,16 +28,26 @@ use crate::shared;
 /// Joins with a token in a folder of its own.
 fn join(holdfast: &Installation, folder: &str, token: &str) -> Reply {
     let machine = holdfast.machine(folder);
-    let reply = machine.console.run(["up", "--only", "client", "--token", token]);
+    let reply = machine
+        .console
+        .run(["up", "--only", "client", "--token", token]);
     if reply.code != 0 {
-        assert!(!machine.root.join("client/pki/key.pem").exists(), "nothing stays of a refused machine");
+        assert!(
+            !machine.root.join("client/pki/key.pem").exists(),
+            "nothing stays of a refused machine"
+        );
     }
     reply
 }
 
 fn new_token(holdfast: &Installation, name: &str) -> String {
-    let added = holdfast.console().json(["client", "add", name, "--local", "--no-wait"]);
-    added["token"].as_str().unwrap_or_else(|| panic!("{added}")).to_owned()
+    let added = holdfast
+        .console()
+        .json(["client", "add", name, "--local", "--no-wait"]);
+    added["token"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{added}"))
+        .to_owned()
 }
 
 #[test]
@@ -47,15 +57,24 @@ fn a_token_works_once_and_a_wrong_one_never() {
     let mut wrong = Token::from_text(&token).unwrap();
     wrong.secret[0] ^= 1;
     let before = holdfast.news().len();
-    let _ = join(&holdfast, "wrong", &wrong.to_text()).expect_code(2).expect_text("token");
+    let _ = join(&holdfast, "wrong", &wrong.to_text())
+        .expect_code(2)
+        .expect_text("token");
     let _ = before;
-    let told: Vec<String> = holdfast.news().into_iter().filter(|line| line.starts_with("director") && line.contains("token")).collect();
+    let told: Vec<String> = holdfast
+        .news()
+        .into_iter()
+        .filter(|line| line.starts_with("director") && line.contains("token"))
+        .collect();
     assert_eq!(told.len(), 1, "one line about a refused token: {told:?}");
     let _ = join(&holdfast, "garbage", "hf1-garbage").expect_code(2);
     let _ = join(&holdfast, "guest", &token).expect_code(0);
     let _ = join(&holdfast, "thief", &token).expect_code(2);
     let clients = holdfast.console().json(["client", "list"]).to_string();
-    assert!(clients.contains("guest") && !clients.contains("thief"), "{clients}");
+    assert!(
+        clients.contains("guest") && !clients.contains("thief"),
+        "{clients}"
+    );
     holdfast.check_logs(&["token"]);
 }
 
@@ -94,24 +113,51 @@ fn plain_text_and_random_bytes_are_shown_the_door_with_one_line_each() {
     holdfast.job_over("undisturbed", &source);
     holdfast.check_logs(&[]);
     let mut seed = Seed::of_run(1);
-    for (address, log) in [(holdfast.director_address(), "director"), (holdfast.storage_address(), "storage")] {
-        let noises = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), seed.bytes(5000), b"\x16\x03\x01".to_vec(), vec![0; 70_000]];
+    for (address, log) in [
+        (holdfast.director_address(), "director"),
+        (holdfast.storage_address(), "storage"),
+    ] {
+        let noises = [
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            seed.bytes(5000),
+            b"\x16\x03\x01".to_vec(),
+            vec![0; 70_000],
+        ];
         let count = noises.len();
         for noise in noises {
-            assert!(is_shown_the_door(address, &noise, Duration::from_secs(15)), "{log}: {} bytes", noise.len());
+            assert!(
+                is_shown_the_door(address, &noise, Duration::from_secs(15)),
+                "{log}: {} bytes",
+                noise.len()
+            );
         }
-        let lines: Vec<String> = holdfast.news().into_iter().filter(|l| l.starts_with(log) && l.contains("127.0.0.1:")).collect();
+        let lines: Vec<String> = holdfast
+            .news()
+            .into_iter()
+            .filter(|l| l.starts_with(log) && l.contains("127.0.0.1:"))
+            .collect();
         let loud = |l: &&String| l.contains(" WARN ") || l.contains(" INFO ");
-        assert_eq!(lines.iter().filter(loud).count(), count, "one line for each stranger: {lines:?}");
+        assert_eq!(
+            lines.iter().filter(loud).count(),
+            count,
+            "one line for each stranger: {lines:?}"
+        );
         // Somebody who says nothing at all.
-        assert!(is_shown_the_door(address, b"", Duration::from_secs(20)), "{log}: silence");
+        assert!(
+            is_shown_the_door(address, b"", Duration::from_secs(20)),
+            "{log}: silence"
+        );
     }
     holdfast.backup("undisturbed", 0);
     let _ = holdfast.console().ok(["status"]);
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn credentials(folder: &Path) -> Arc<CredentialStore> {
@@ -128,25 +174,44 @@ struct Target {
 impl Target {
     fn storage(holdfast: &Installation) -> Self {
         Self {
-            peer: credentials(&holdfast.root().join("storage/pki")).current().identity,
+            peer: credentials(&holdfast.root().join("storage/pki"))
+                .current()
+                .identity,
             address: holdfast.storage_address(),
         }
     }
 
     fn director(holdfast: &Installation) -> Self {
         Self {
-            peer: credentials(&holdfast.root().join("client/pki")).current().director,
+            peer: credentials(&holdfast.root().join("client/pki"))
+                .current()
+                .director,
             address: holdfast.director_address(),
         }
     }
 
     /// Opens a connection and says `first`; whether the peer goes on instead of refusing.
-    fn talks<M: prost::Message>(&self, me: &CredentialStore, alpn: &'static [u8], first: (FrameType, M)) -> Result<Opened, String> {
+    fn talks<M: prost::Message>(
+        &self,
+        me: &CredentialStore,
+        alpn: &'static [u8],
+        first: (FrameType, M),
+    ) -> Result<Opened, String> {
         runtime().block_on(async {
             let addresses = [self.address.to_string()];
-            let mut connection = connect::connect(&addresses, self.peer, alpn, me).await.map_err(|e| e.to_string())?;
-            connection.writer.send_message(first.0, &first.1).await.map_err(|e| e.to_string())?;
-            match connection.reader.expect::<Opened>(FrameType::Opened, "Opened").await {
+            let mut connection = connect::connect(&addresses, self.peer, alpn, me)
+                .await
+                .map_err(|e| e.to_string())?;
+            connection
+                .writer
+                .send_message(first.0, &first.1)
+                .await
+                .map_err(|e| e.to_string())?;
+            match connection
+                .reader
+                .expect::<Opened>(FrameType::Opened, "Opened")
+                .await
+            {
                 Ok(opened) => Ok(opened),
                 Err(FrameError::Fault(fault)) => Err(format!("{}: {}", fault.code, fault.text)),
                 Err(e) => Err(e.to_string()),
@@ -177,7 +242,10 @@ fn certificates_of_another_installation_or_role_are_refused() {
             id: uuid::Uuid::new_v4(),
         };
         let validity = common::net::issuer::Validity::of(common::clock::now_ms(), 86_400_000);
-        let leaf = foreign.issuing().issue(&key.request().unwrap(), identity, validity).unwrap();
+        let leaf = foreign
+            .issuing()
+            .issue(&key.request().unwrap(), identity, validity)
+            .unwrap();
         let parts = CredentialParts {
             name: "stranger".to_owned(),
             director: ours.director.dns_name(),
@@ -189,9 +257,16 @@ fn certificates_of_another_installation_or_role_are_refused() {
     };
     for role in [Role::File, Role::Storage, Role::Director] {
         let me = stranger(role);
-        for (target, alpn) in [(Target::storage(&holdfast), alpn::DATA), (Target::director(&holdfast), alpn::CONTROL)] {
+        for (target, alpn) in [
+            (Target::storage(&holdfast), alpn::DATA),
+            (Target::director(&holdfast), alpn::CONTROL),
+        ] {
             let refused = target.talks(&me, alpn, open(Vec::new()));
-            assert!(refused.is_err(), "{role:?} of another installation at {:?}: {refused:?}", target.peer.role);
+            assert!(
+                refused.is_err(),
+                "{role:?} of another installation at {:?}: {refused:?}",
+                target.peer.role
+            );
         }
     }
     // A Storage Daemon's certificate where a File Daemon's belongs.
@@ -209,7 +284,10 @@ fn another_clients_run_and_tree_are_refused_to_a_valid_client() {
     holdfast.job_over("mine", &source);
     let run = holdfast.backup("mine", 0);
     let other = holdfast.client("other");
-    let (mine, theirs) = (credentials(&holdfast.root().join("client/pki")), credentials(&other.root.join("client/pki")));
+    let (mine, theirs) = (
+        credentials(&holdfast.root().join("client/pki")),
+        credentials(&other.root.join("client/pki")),
+    );
     let key = TicketKey::load(&holdfast.root().join("director/pki/ticket.key")).unwrap();
     let target = Target::storage(&holdfast);
     let ticket = |what: &str, client: &CredentialStore| Ticket {
@@ -237,19 +315,61 @@ fn another_clients_run_and_tree_are_refused_to_a_valid_client() {
     };
     // Signed for one client, shown by the other.
     for refused in [
-        target.talks(&theirs, alpn::DATA, open(key.sign(&ticket("backup", &mine)))),
-        target.talks(&theirs, alpn::DATA, restore(key.sign(&ticket("restore", &mine)))),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            open(key.sign(&ticket("backup", &mine))),
+        ),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            restore(key.sign(&ticket("restore", &mine))),
+        ),
         // Not signed by this Director.
-        target.talks(&theirs, alpn::DATA, open(TicketKey::generate().unwrap().sign(&ticket("backup", &theirs)))),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            open(
+                TicketKey::generate()
+                    .unwrap()
+                    .sign(&ticket("backup", &theirs)),
+            ),
+        ),
         // A ticket for one thing used for another.
-        target.talks(&theirs, alpn::DATA, restore(key.sign(&ticket("backup", &theirs)))),
-        target.talks(&theirs, alpn::DATA, open(key.sign(&ticket("restore", &theirs)))),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            restore(key.sign(&ticket("backup", &theirs))),
+        ),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            open(key.sign(&ticket("restore", &theirs))),
+        ),
         // Over.
-        target.talks(&theirs, alpn::DATA, open(key.sign(&Ticket { expires_ms: 1000, ..ticket("backup", &theirs) }))),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            open(key.sign(&Ticket {
+                expires_ms: 1000,
+                ..ticket("backup", &theirs)
+            })),
+        ),
         // For another Storage Daemon.
-        target.talks(&theirs, alpn::DATA, open(key.sign(&Ticket { storage_id: vec![1; 16], ..ticket("backup", &theirs) }))),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            open(key.sign(&Ticket {
+                storage_id: vec![1; 16],
+                ..ticket("backup", &theirs)
+            })),
+        ),
         // A tree that was never stored.
-        target.talks(&theirs, alpn::DATA, restore(key.sign(&ticket("restore", &theirs)))),
+        target.talks(
+            &theirs,
+            alpn::DATA,
+            restore(key.sign(&ticket("restore", &theirs))),
+        ),
         target.talks(&theirs, alpn::DATA, open(Vec::new())),
     ] {
         assert!(refused.is_err(), "{refused:?}");
@@ -265,13 +385,27 @@ fn a_revoked_client_is_cut_off_at_once_and_stays_out() {
     let other = holdfast.client("leaver");
     let connected = |name: &str| {
         let clients = holdfast.console().json(["client", "list"]);
-        let list = clients["items"].as_array().or_else(|| clients.as_array()).cloned().unwrap_or_default();
-        list.iter().any(|c| c["name"] == name && c["connected"] == true)
+        let list = clients["items"]
+            .as_array()
+            .or_else(|| clients.as_array())
+            .cloned()
+            .unwrap_or_default();
+        list.iter()
+            .any(|c| c["name"] == name && c["connected"] == true)
     };
-    tests::wait::until_true("it is connected", Duration::from_secs(20), || connected("leaver"));
-    let _ = holdfast.console().ok(["client", "revoke", "leaver", "--reason", "stolen"]);
-    tests::wait::until_true("it is cut off", Duration::from_secs(10), || !connected("leaver"));
-    assert!(tests::wait::never(Duration::from_secs(4), || connected("leaver")), "it stays out");
+    tests::wait::until_true("it is connected", Duration::from_secs(20), || {
+        connected("leaver")
+    });
+    let _ = holdfast
+        .console()
+        .ok(["client", "revoke", "leaver", "--reason", "stolen"]);
+    tests::wait::until_true("it is cut off", Duration::from_secs(10), || {
+        !connected("leaver")
+    });
+    assert!(
+        tests::wait::never(Duration::from_secs(4), || connected("leaver")),
+        "it stays out"
+    );
     let _ = other.console.run(["down"]);
     let me = credentials(&other.root.join("client/pki"));
     let refused = Target::storage(&holdfast).talks(&me, alpn::DATA, open(Vec::new()));
@@ -288,13 +422,28 @@ fn a_wrong_api_token_is_refused() {
         };
         let changed: String = text
             .lines()
-            .map(|line| if line.starts_with("token = ") { "token = \"hfk-wrong\"\n".to_owned() } else { format!("{line}\n") })
+            .map(|line| {
+                if line.starts_with("token = ") {
+                    "token = \"hfk-wrong\"\n".to_owned()
+                } else {
+                    format!("{line}\n")
+                }
+            })
             .collect();
-        let changed = changed.replace("root = \"", &format!("root = \"{}/", holdfast.root().display()));
+        let changed = changed.replace(
+            "root = \"",
+            &format!("root = \"{}/", holdfast.root().display()),
+        );
         std::fs::write(copy.join("console.toml"), changed).unwrap();
-        std::fs::set_permissions(copy.join("console.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(
+            copy.join("console.toml"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
         break;
     }
-    let reply = tests::console::Console::new(&copy).run(args!["runs"]).expect_code(2);
+    let reply = tests::console::Console::new(&copy)
+        .run(args!["runs"])
+        .expect_code(2);
     assert!(!reply.says("job_id"), "{reply}");
 }
