@@ -165,7 +165,7 @@ fn kills_at_places_from_a_seed_lose_nothing() {
     for _ in 0..rounds {
         let (daemon, bytes) = (*seed.pick(&ALL), seed.below(40_000_000));
         victim.round(daemon, bytes, &seed);
-        if victim.rounds % 10 == 0 {
+        if victim.rounds.is_multiple_of(10) {
             victim.first_is_there();
         }
     }

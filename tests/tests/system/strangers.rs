@@ -195,7 +195,7 @@ impl Target {
         &self,
         me: &CredentialStore,
         alpn: &'static [u8],
-        first: (FrameType, M),
+        first: &(FrameType, M),
     ) -> Result<Opened, String> {
         runtime().block_on(async {
             let addresses = [self.address.to_string()];
@@ -230,6 +230,17 @@ fn open(ticket: Vec<u8>) -> (FrameType, Open) {
     (FrameType::Open, open)
 }
 
+fn open_restore(ticket: Vec<u8>) -> (FrameType, OpenRestore) {
+    let open = OpenRestore {
+        major: MAJOR,
+        minor: MINOR,
+        ticket,
+        selection: None,
+        mode: "content".to_owned(),
+    };
+    (FrameType::OpenRestore, open)
+}
+
 #[test]
 fn certificates_of_another_installation_or_role_are_refused() {
     let holdfast = shared::installation();
@@ -261,7 +272,7 @@ fn certificates_of_another_installation_or_role_are_refused() {
             (Target::storage(&holdfast), alpn::DATA),
             (Target::director(&holdfast), alpn::CONTROL),
         ] {
-            let refused = target.talks(&me, alpn, open(Vec::new()));
+            let refused = target.talks(&me, alpn, &open(Vec::new()));
             assert!(
                 refused.is_err(),
                 "{role:?} of another installation at {:?}: {refused:?}",
@@ -271,7 +282,7 @@ fn certificates_of_another_installation_or_role_are_refused() {
     }
     // A Storage Daemon's certificate where a File Daemon's belongs.
     let storage = credentials(&holdfast.root().join("storage/pki"));
-    let refused = Target::storage(&holdfast).talks(&storage, alpn::DATA, open(Vec::new()));
+    let refused = Target::storage(&holdfast).talks(&storage, alpn::DATA, &open(Vec::new()));
     assert!(refused.is_err(), "{refused:?}");
     let _ = holdfast.console().ok(["status"]);
 }
@@ -284,16 +295,15 @@ fn another_clients_run_and_tree_are_refused_to_a_valid_client() {
     holdfast.job_over("mine", &source);
     let run = holdfast.backup("mine", 0);
     let other = holdfast.client("other");
-    let (mine, theirs) = (
-        credentials(&holdfast.root().join("client/pki")),
-        credentials(&other.root.join("client/pki")),
-    );
+    let mine = credentials(&holdfast.root().join("client/pki"));
+    let theirs = credentials(&other.root.join("client/pki"));
     let key = TicketKey::load(&holdfast.root().join("director/pki/ticket.key")).unwrap();
     let target = Target::storage(&holdfast);
+    let backup = |signed: Vec<u8>| target.talks(&theirs, alpn::DATA, &open(signed));
+    let restore = |signed: Vec<u8>| target.talks(&theirs, alpn::DATA, &open_restore(signed));
     let ticket = |what: &str, client: &CredentialStore| Ticket {
         what: what.to_owned(),
         job_id: job_id(&run) + 100,
-        term: 1_000_000,
         client_id: client.current().identity.id.as_bytes().to_vec(),
         storage_id: target.peer.id.as_bytes().to_vec(),
         expires_ms: common::clock::now_ms() + 60_000,
@@ -303,76 +313,67 @@ fn another_clients_run_and_tree_are_refused_to_a_valid_client() {
         roots: vec![vec![9; 32]],
         ..Ticket::default()
     };
-    let restore = |ticket: Vec<u8>| {
-        let open = OpenRestore {
-            major: MAJOR,
-            minor: MINOR,
-            ticket,
-            selection: None,
-            mode: "content".to_owned(),
+    // First the proof that a good ticket of this make is taken, at the Director's term.
+    let taken = |term: &u64| {
+        let ticket = Ticket {
+            term: *term,
+            roots: Vec::new(),
+            ..ticket("backup", &theirs)
         };
-        (FrameType::OpenRestore, open)
+        backup(key.sign(&ticket)).is_ok()
     };
-    // Signed for one client, shown by the other.
-    for refused in [
-        target.talks(
-            &theirs,
-            alpn::DATA,
-            open(key.sign(&ticket("backup", &mine))),
+    let term = (1..50).find(taken).expect("a good ticket is taken");
+    let ticket = |what: &str, client: &CredentialStore| Ticket {
+        term,
+        ..ticket(what, client)
+    };
+    let refused = [
+        (
+            "signed for another client",
+            backup(key.sign(&ticket("backup", &mine))),
         ),
-        target.talks(
-            &theirs,
-            alpn::DATA,
+        (
+            "a restore for another client",
             restore(key.sign(&ticket("restore", &mine))),
         ),
-        // Not signed by this Director.
-        target.talks(
-            &theirs,
-            alpn::DATA,
-            open(
+        (
+            "not signed by this Director",
+            backup(
                 TicketKey::generate()
                     .unwrap()
                     .sign(&ticket("backup", &theirs)),
             ),
         ),
-        // A ticket for one thing used for another.
-        target.talks(
-            &theirs,
-            alpn::DATA,
+        (
+            "a backup used for a restore",
             restore(key.sign(&ticket("backup", &theirs))),
         ),
-        target.talks(
-            &theirs,
-            alpn::DATA,
-            open(key.sign(&ticket("restore", &theirs))),
+        (
+            "a restore used for a backup",
+            backup(key.sign(&ticket("restore", &theirs))),
         ),
-        // Over.
-        target.talks(
-            &theirs,
-            alpn::DATA,
-            open(key.sign(&Ticket {
+        (
+            "over",
+            backup(key.sign(&Ticket {
                 expires_ms: 1000,
                 ..ticket("backup", &theirs)
             })),
         ),
-        // For another Storage Daemon.
-        target.talks(
-            &theirs,
-            alpn::DATA,
-            open(key.sign(&Ticket {
+        (
+            "for another storage",
+            backup(key.sign(&Ticket {
                 storage_id: vec![1; 16],
                 ..ticket("backup", &theirs)
             })),
         ),
-        // A tree that was never stored.
-        target.talks(
-            &theirs,
-            alpn::DATA,
+        (
+            "a tree that was never stored",
             restore(key.sign(&ticket("restore", &theirs))),
         ),
-        target.talks(&theirs, alpn::DATA, open(Vec::new())),
-    ] {
-        assert!(refused.is_err(), "{refused:?}");
+        ("no ticket", backup(Vec::new())),
+    ];
+    for (why, answer) in refused {
+        assert!(answer.is_err(), "{why}: {answer:?}");
     }
     let to = holdfast.absent("mine");
     holdfast.restore("mine", &to);
@@ -408,7 +409,7 @@ fn a_revoked_client_is_cut_off_at_once_and_stays_out() {
     );
     let _ = other.console.run(["down"]);
     let me = credentials(&other.root.join("client/pki"));
-    let refused = Target::storage(&holdfast).talks(&me, alpn::DATA, open(Vec::new()));
+    let refused = Target::storage(&holdfast).talks(&me, alpn::DATA, &open(Vec::new()));
     assert!(refused.is_err(), "{refused:?}");
 }
 
