@@ -409,6 +409,31 @@ impl Installation {
         });
     }
 
+    /// Changes a row of the catalog: for what no command can make, such as a token whose time is over.
+    ///
+    /// # Panics
+    /// When it changes nothing.
+    #[track_caller]
+    pub fn age(&self, statement: &str) {
+        let socket = self.folder.join("director/pg.run");
+        let mut psql = std::process::Command::new("psql");
+        psql.args([
+            "-X", "-p", "5432", "-U", "holdfast", "-d", "holdfast", "-c", statement,
+        ]);
+        let done = psql
+            .arg("-h")
+            .arg(socket)
+            .output()
+            .expect("psql is installed");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let changed = said.starts_with("UPDATE ") && !said.starts_with("UPDATE 0");
+        assert!(
+            changed,
+            "{statement}: {said}{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+
     /// Reads the daemons' logs since the last call: every WARN or ERROR without one of these texts ends the test, and
     /// so does a panic or a secret.
     ///

@@ -79,6 +79,18 @@ fn a_token_works_once_and_a_wrong_one_never() {
 }
 
 #[test]
+fn an_expired_token_is_refused() {
+    let holdfast = Installation::start();
+    let token = new_token(&holdfast, "late");
+    holdfast
+        .age("UPDATE enrol_token SET expires_at = now() - interval '1 second' WHERE name = 'late'");
+    let _ = join(&holdfast, "late", &token)
+        .expect_code(2)
+        .expect_text("token");
+    holdfast.check_logs(&["token"]);
+}
+
+#[test]
 fn a_token_of_another_installation_is_refused() {
     let (one, two) = (Installation::start(), Installation::start());
     let token = new_token(&two, "guest");
