@@ -5,6 +5,7 @@
 pub mod index;
 pub mod ingest;
 pub mod lookup;
+pub mod notes;
 pub mod pages;
 pub mod recovery;
 pub mod run;
@@ -16,6 +17,8 @@ pub mod verify;
 pub use index::{ChunkIndex, IndexError, Mark};
 pub use the_store::{Store, StoreConfig, StoreError};
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

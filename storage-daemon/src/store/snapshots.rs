@@ -67,7 +67,11 @@ impl Snapshots {
     /// # Errors
     /// The file cannot be used.
     pub fn open(path: &Path) -> io::Result<(Self, bool)> {
-        let mut log = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut log = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
         let mut bytes = Vec::new();
         log.read_to_end(&mut bytes)?;
         let mut inner = Inner::default();
@@ -82,7 +86,13 @@ impl Snapshots {
                 break;
             }
         }
-        Ok((Self { inner: RwLock::new(inner), log: Mutex::new(log) }, whole))
+        Ok((
+            Self {
+                inner: RwLock::new(inner),
+                log: Mutex::new(log),
+            },
+            whole,
+        ))
     }
 
     /// Makes the log durable.
@@ -127,21 +137,33 @@ impl Snapshots {
     #[must_use]
     pub fn get(&self, id: &SnapshotId) -> Option<Stored> {
         let inner = self.inner.read();
-        inner.by_id.get(id).and_then(|at| inner.order.get(*at)).cloned()
+        inner
+            .by_id
+            .get(id)
+            .and_then(|at| inner.order.get(*at))
+            .cloned()
     }
 
     /// The committed snapshot of a run.
     #[must_use]
     pub fn of_job(&self, job: JobId) -> Option<Stored> {
         let inner = self.inner.read();
-        inner.by_job.get(&job).and_then(|at| inner.order.get(*at)).cloned()
+        inner
+            .by_job
+            .get(&job)
+            .and_then(|at| inner.order.get(*at))
+            .cloned()
     }
 
     /// A snapshot with this root.
     #[must_use]
     pub fn of_root(&self, root: &PageId) -> Option<Stored> {
         let inner = self.inner.read();
-        inner.roots.get(root).and_then(|at| inner.order.get(*at)).cloned()
+        inner
+            .roots
+            .get(root)
+            .and_then(|at| inner.order.get(*at))
+            .cloned()
     }
 
     /// The last checkpoint of a run that has not committed.
@@ -187,7 +209,11 @@ fn read_record<'a>(r: &mut Reader<'a>) -> Result<(u8, &'a [u8]), DecodeError> {
         return Err(range);
     }
     let body = r.bytes(len as usize, "record")?;
-    if crc32fast::hash(body) == crc { Ok((kind, body)) } else { Err(range) }
+    if crc32fast::hash(body) == crc {
+        Ok((kind, body))
+    } else {
+        Err(range)
+    }
 }
 
 impl Inner {
@@ -196,15 +222,25 @@ impl Inner {
         match kind {
             SNAPSHOT => self.add_snapshot(bytes),
             NOTE => self.add_note(bytes),
-            _ => Err(DecodeError::Range { what: "record kind" }),
+            _ => Err(DecodeError::Range {
+                what: "record kind",
+            }),
         }
     }
 
     fn add_snapshot(&mut self, bytes: &[u8]) -> Result<bool, DecodeError> {
         let snapshot = Snapshot::from_bytes(bytes)?;
-        let (id, job, root) = (SnapshotId::of(bytes), JobId(snapshot.job_id), snapshot.root_page()?);
+        let (id, job, root) = (
+            SnapshotId::of(bytes),
+            JobId(snapshot.job_id),
+            snapshot.root_page()?,
+        );
         let incomplete = snapshot.incomplete;
-        let stored = Stored { id, snapshot, bytes: bytes.to_vec() };
+        let stored = Stored {
+            id,
+            snapshot,
+            bytes: bytes.to_vec(),
+        };
         if incomplete {
             let newer = self.checkpoints.get(&job).is_none_or(|old| {
                 old.id != id && old.snapshot.finished_ms <= stored.snapshot.finished_ms
@@ -229,8 +265,9 @@ impl Inner {
 
     fn add_note(&mut self, bytes: &[u8]) -> Result<bool, DecodeError> {
         let note = Note::from_bytes(bytes)?;
-        let id = SnapshotId::from_slice(&note.snapshot)
-            .map_err(|_| DecodeError::Range { what: "note: snapshot" })?;
+        let id = SnapshotId::from_slice(&note.snapshot).map_err(|_| DecodeError::Range {
+            what: "note: snapshot",
+        })?;
         if !self.seen_notes.insert(note.sequence) {
             return Ok(false);
         }
