@@ -13,3 +13,5 @@ pub mod authority;
 pub mod daemons;
 
 pub mod runs;
+
+pub mod api;

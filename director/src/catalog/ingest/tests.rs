@@ -17,7 +17,7 @@ use super::{Ingest, IngestCounts, Leftovers};
 
 #[derive(Debug, thiserror::Error)]
 #[error("absent")]
-pub struct Absent;
+struct Absent;
 
 #[derive(Clone, Default)]
 struct Store(HashMap<PageId, Bytes>);
