@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use common::codec::DecodeError;
 use common::name::Shown;
 use common::protocol::fault::{Fault, code};
 use common::protocol::orders::{RestoreOrder, Severity};
@@ -21,6 +22,7 @@ use super::source::{Message, RestoreSource, StreamError};
 use super::target::{Missing, open};
 use super::tree::Tree;
 use super::workers::{Queue, with_workers};
+use crate::chain;
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(300);
@@ -86,7 +88,11 @@ fn follow(shared: &Shared<'_>, source: &mut dyn RestoreSource, intake: &mut Inta
                     return Ending::Broken(e);
                 }
             }
-            Ok(Message::End(_)) => return Ending::Whole,
+            Ok(Message::End(end)) if intake.is_complete(&end) => return Ending::Whole,
+            Ok(Message::End(_)) => {
+                let what = "restore end: other counts than came";
+                return Ending::Broken(StreamError::Malformed(DecodeError::Range { what }));
+            }
             Err(e) => return Ending::Broken(e),
         }
         if told.elapsed() >= PROGRESS_EVERY {
@@ -178,14 +184,4 @@ fn fault(code: &str, text: String) -> Fault {
         text,
         retry: false,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

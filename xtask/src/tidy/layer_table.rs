@@ -60,6 +60,7 @@ pub const CRATES: &[Crate] = &[
         uses: &["common"],
         layers: &[
             &["daemon", "server", "app", "bin"],
+            &["compare", "estimate"],
             &["backup", "restore"],
             &["scan", "attributes", "state"],
             &["select"],
