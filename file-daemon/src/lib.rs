@@ -1,18 +1,20 @@
 //! The Holdfast File Daemon: scans a client machine, sends what is new, and brings it back.
 //!
 //! Read bottom up: what a FileSet selects, how attributes are read and set, the local state, the scan, the storage's port,
-//! the two pipelines.
+//! the two pipelines, the daemon around them.
 
-pub mod attributes;
-pub mod backup;
-pub mod compare;
-pub mod estimate;
-pub mod restore;
-pub mod runlog;
-pub mod scan;
 pub mod select;
+pub mod attributes;
+pub mod runlog;
 pub mod sink;
 pub mod state;
+pub mod scan;
+pub mod backup;
+pub mod restore;
+pub mod compare;
+pub mod estimate;
+pub mod config;
+pub mod daemon;
 
 /// An error with all its causes on one line.
 #[must_use]
