@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::handles::Handles;
-use super::order::Plan;
+use super::order::{Mode, Plan};
 use super::outcome::Tally;
 use super::temp::TempNames;
 
@@ -126,8 +126,16 @@ impl<'a> Shared<'a> {
         }
         self.line(
             Severity::Error,
-            format!("{} was not restored: {error}", Shown(path)),
+            format!("{} was not {}: {error}", Shown(path), self.verb()),
         );
+    }
+
+    fn verb(&self) -> &'static str {
+        if self.plan.mode == Mode::Compare {
+            "compared"
+        } else {
+            "restored"
+        }
     }
 
     /// The storage lost an entry's content.

@@ -194,8 +194,9 @@ impl Pending {
             return Ok(());
         };
         let file = temporary.open(shared, &self.directory)?;
-        self.layout
-            .place(offset, bytes, &mut |at, part| file.write_all_at(part, at))?;
+        self.layout.parts(offset, bytes.len(), &mut |at, part| {
+            file.write_all_at(bytes.get(part).unwrap_or_default(), at)
+        })?;
         shared.tally.bytes.fetch_add(len, Relaxed);
         if len == self.content_bytes {
             return self.finish(shared, applier, progress);

@@ -5,6 +5,7 @@
 //! shows under its final name only when it is whole and every chunk was checked against its name.
 
 pub mod command;
+pub mod connection;
 pub mod context;
 pub mod directory;
 pub mod file;
@@ -26,6 +27,7 @@ pub mod temp;
 pub mod tree;
 pub mod workers;
 
+pub use connection::Connection;
 pub use context::RestoreContext;
 pub use outcome::{RestoreOutcome, Status};
 pub use run::run;
@@ -38,4 +40,4 @@ mod hostile_tests;
 pub mod test_server;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 //! Content is a stream without holes; the extents of a sparse file say where it goes. Never counts a byte twice.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use common::object::attribute::Extent;
 
@@ -72,29 +73,31 @@ impl Layout {
         })
     }
 
-    /// Calls `write` with (file offset, bytes) for each part of `bytes`, which stand at `offset` of the content.
+    /// Calls `each` with (file offset, range within the piece) for the parts of a piece of `len` bytes at `offset` of the
+    /// content, in order.
     ///
     /// # Errors
-    /// Whatever `write` returns.
-    pub fn place<E>(
+    /// Whatever `each` returns.
+    pub fn parts<E>(
         &self,
         mut offset: u64,
-        mut bytes: &[u8],
-        write: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+        len: usize,
+        each: &mut dyn FnMut(u64, Range<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(extents) = &self.extents else {
-            return write(offset, bytes);
+            return each(offset, 0..len);
         };
         let mut at = extents
             .partition_point(|(start, _)| *start <= offset)
             .saturating_sub(1);
-        while let (Some((start, extent)), false) = (extents.get(at), bytes.is_empty()) {
+        let mut done = 0;
+        while let (Some((start, extent)), true) = (extents.get(at), done < len) {
             let inside = offset.saturating_sub(*start);
             let room = usize::try_from(extent.len.saturating_sub(inside)).unwrap_or(usize::MAX);
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            write(extent.offset.saturating_add(inside), now)?;
-            offset = offset.saturating_add(now.len() as u64);
-            bytes = later;
+            let end = done.saturating_add(room).min(len);
+            each(extent.offset.saturating_add(inside), done..end)?;
+            offset = offset.saturating_add((end - done) as u64);
+            done = end;
             at += 1;
         }
         Ok(())
@@ -141,8 +144,8 @@ mod tests {
             let mut offset = 0;
             for cut in cuts.into_iter().chain([content.len()]) {
                 let end = (offset + cut).min(content.len());
-                layout.place::<()>(offset as u64, &content[offset..end], &mut |at, b| {
-                    file[at as usize..][..b.len()].copy_from_slice(b);
+                layout.parts::<()>(offset as u64, end - offset, &mut |at, part| {
+                    file[at as usize..][..part.len()].copy_from_slice(&content[offset..end][part]);
                     Ok(())
                 }).unwrap();
                 offset = end;

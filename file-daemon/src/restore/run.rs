@@ -180,7 +180,8 @@ fn fault(code: &str, text: String) -> Fault {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::test_server::{Node, Server, Stream, read_tree};
 use super::*;
 
-pub(super) type Lines = Arc<Mutex<Vec<(Severity, String)>>>;
+pub(crate) type Lines = Arc<Mutex<Vec<(Severity, String)>>>;
 
-pub(super) fn context() -> (RestoreContext, Lines) {
+pub(crate) fn context() -> (RestoreContext, Lines) {
     let lines = Lines::default();
     let log = Arc::clone(&lines);
     let context = RestoreContext {
@@ -29,7 +29,7 @@ pub(super) fn context() -> (RestoreContext, Lines) {
     (context, lines)
 }
 
-pub(super) fn order(to: &Path) -> RestoreOrder {
+pub(crate) fn order(to: &Path) -> RestoreOrder {
     RestoreOrder {
         job_id: 7,
         to: to.as_os_str().as_bytes().to_vec(),
@@ -42,12 +42,12 @@ fn restore(order: &RestoreOrder, nodes: &[Node]) -> (RestoreOutcome, Lines) {
     restore_stream(order, &mut Server::default().stream(nodes))
 }
 
-pub(super) fn restore_stream(order: &RestoreOrder, stream: &mut Stream) -> (RestoreOutcome, Lines) {
+pub(crate) fn restore_stream(order: &RestoreOrder, stream: &mut Stream) -> (RestoreOutcome, Lines) {
     let (context, lines) = context();
     (run(order, stream, &context), lines)
 }
 
-pub(super) fn no_temporaries(path: &Path) {
+pub(crate) fn no_temporaries(path: &Path) {
     for found in std::fs::read_dir(path).unwrap().flatten() {
         assert!(
             !found.file_name().as_bytes().starts_with(b".holdfast-"),
@@ -631,4 +631,41 @@ fn canceled_restores_say_so() {
     );
     assert_eq!(outcome.status, Status::Canceled);
     assert!(!target.path().join("f").exists());
+}
+
+/// Not a check but a measurement: `cargo test --release -p file-daemon small_files -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, on an idle machine"]
+fn two_hundred_thousand_small_files() {
+    let target = tempfile::tempdir().unwrap();
+    let content = |d: u32, f: u32| format!("file {f} of {d} ").repeat(60).into_bytes();
+    let nodes: Vec<Node> = (0..200)
+        .map(|d| {
+            let files = (0..1000).map(|f| Node::file(&format!("file-{f}"), &content(d, f)));
+            Node::dir(&format!("dir-{d}"), files.collect())
+        })
+        .collect();
+    let mut stream = Server {
+        window_entries: 10_000,
+        ..Server::default()
+    }
+    .stream(&nodes);
+    let (mut context, lines) = context();
+    context.workers = 2;
+    let started = std::time::Instant::now();
+    let outcome = run(&order(target.path()), &mut stream, &context);
+    let took = started.elapsed();
+    assert_eq!(outcome.status, Status::Ok, "{:?}", lines.lock());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status
+        .lines()
+        .find(|l| l.starts_with("VmHWM"))
+        .unwrap_or_default();
+    #[allow(clippy::print_stdout)]
+    {
+        println!(
+            "{} files in {took:?}; process with the whole stream in memory: {peak}",
+            outcome.counts.files
+        );
+    }
 }

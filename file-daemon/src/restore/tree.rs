@@ -198,7 +198,7 @@ impl<'a> Tree<'a> {
                 let path = directory.path();
                 self.shared.failed(
                     &path,
-                    &io::Error::new(e.kind(), format!("{e}; nothing below it is restored")),
+                    &io::Error::new(e.kind(), format!("{e}; nothing below it is")),
                 );
                 State::Failed
             }

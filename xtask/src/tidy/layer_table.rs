@@ -60,10 +60,12 @@ pub const CRATES: &[Crate] = &[
         uses: &["common"],
         layers: &[
             &["daemon", "server", "app", "bin"],
+            &["compare", "estimate"],
             &["backup", "restore"],
-            &["scan", "attributes", "state"],
+            &["scan"],
+            &["attributes", "state", "sink"],
             &["select"],
-            &["config"],
+            &["config", "runlog", "failure"],
         ],
     },
     Crate {
