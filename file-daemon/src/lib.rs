@@ -3,6 +3,8 @@
 //! Read bottom up: what a FileSet selects, how attributes are read and set, the local state, the scan, the storage's port,
 //! the two pipelines.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod attributes;
 pub mod backup;
 pub mod compare;
