@@ -39,8 +39,8 @@ fn status() -> Value {
 #[tokio::test]
 async fn status_is_one_page_and_a_daemon_away_is_a_warning() {
     let script = Script::start(vec![
-        json("GET /status", &status()),
-        json("GET /status", &status()),
+        ("GET /status", json(&status())),
+        ("GET /status", json(&status())),
     ])
     .await;
     let shown = script.console(&["status"]).await;
@@ -62,13 +62,13 @@ async fn status_is_one_page_and_a_daemon_away_is_a_warning() {
 #[tokio::test]
 async fn lists_are_gathered_over_pages() {
     let script = Script::start(vec![
-        json(
+        (
             "GET /runs?limit=50&status=error%2Ccanceled%2Cincomplete",
-            &value!({"items": [run(18, "error")], "next": "c"}),
+            json(&value!({"items": [run(18, "error")], "next": "c"})),
         ),
-        json(
+        (
             "GET /runs?cursor=c&limit=49&status=error%2Ccanceled%2Cincomplete",
-            &value!({"items": [run(17, "canceled")]}),
+            json(&value!({"items": [run(17, "canceled")]})),
         ),
     ])
     .await;
@@ -93,9 +93,9 @@ async fn run_wait_survives_a_broken_stream_and_exits_as_the_run_ended() {
     let first = "event: log\ndata: {\"seq\":4,\"at\":\"2026-11-24T12:00:02Z\",\"severity\":\"warning\",\"text\":\"cannot read /a\\u001b[2J\"}\n\n";
     let last = format!("event: end\ndata: {}\n\n", run(17, "warnings"));
     let script = Script::start(vec![
-        json("POST /runs", &value!({"runs": [run(17, "queued")]})),
-        events("GET /runs/17/events?after=0", first),
-        events("GET /runs/17/events?after=4", &last),
+        ("POST /runs", json(&value!({"runs": [run(17, "queued")]}))),
+        ("GET /runs/17/events?after=0", events(first)),
+        ("GET /runs/17/events?after=4", events(&last)),
     ])
     .await;
     let shown = script
@@ -129,9 +129,9 @@ async fn a_restore_says_where_and_asks_for_the_time_as_the_director_means_it() {
     };
     let end = format!("event: end\ndata: {}\n\n", restore("ok"));
     let script = Script::start(vec![
-        json("GET /status", &status()),
-        json("POST /restores", &value!({"run": restore("queued")})),
-        events("GET /runs/18/events?after=0", &end),
+        ("GET /status", json(&status())),
+        ("POST /restores", json(&value!({"run": restore("queued")}))),
+        ("GET /runs/18/events?after=0", events(&end)),
     ])
     .await;
     let words = [
@@ -168,7 +168,12 @@ async fn a_restore_says_where_and_asks_for_the_time_as_the_director_means_it() {
 
 #[tokio::test]
 async fn refusals_exit_with_2_and_say_what_to_do() {
-    let refusal = || problem("GET /runs/99", 404, "not-found", "run 99 does not exist");
+    let refusal = || {
+        (
+            "GET /runs/99",
+            problem(404, "not-found", "run 99 does not exist"),
+        )
+    };
     let script = Script::start(vec![refusal(), refusal()]).await;
     let shown = script.console(&["show", "99"]).await;
     assert_eq!(shown.status.code(), Some(2));
@@ -191,7 +196,7 @@ async fn refusals_exit_with_2_and_say_what_to_do() {
 
 #[tokio::test]
 async fn another_installations_director_is_not_believed() {
-    let script = Script::start(vec![json("GET /status", &status())]).await;
+    let script = Script::start(vec![("GET /status", json(&status()))]).await;
     let other = Script::start(Vec::new()).await;
     let root = std::fs::read_to_string(other.folder.path().join("root.pem")).unwrap();
     std::fs::write(script.folder.path().join("root.pem"), root).unwrap();
@@ -210,13 +215,59 @@ async fn nobody_there_is_told_with_the_way_out() {
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
-        .unwrap()
-        .port();
+        .unwrap();
     let root = std::fs::read_to_string(script.folder.path().join("root.pem")).unwrap();
-    write_access(script.folder.path(), "x.director.holdfast", free, &root);
+    write_access(
+        &script.folder.path().join("console.toml"),
+        "x.director.holdfast",
+        free,
+        &root,
+    );
     let shown = script.console(&["runs"]).await;
     assert_eq!(shown.status.code(), Some(2));
     for text in ["does not answer", "holdfast up"] {
         assert!(err(&shown).contains(text), "{}", err(&shown));
     }
+}
+
+#[tokio::test]
+async fn no_token_is_made_that_no_machine_could_use() {
+    let script = Script::start(vec![("GET /status", json(&status()))]).await;
+    let refused = script.console(&["client", "add", "web01"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        err(&refused).contains("holdfast up --listen"),
+        "{}",
+        err(&refused)
+    );
+    assert_eq!(script.heard().len(), 1, "only the status was asked for");
+}
+
+#[tokio::test]
+async fn whose_files_is_no_question_when_there_is_one_client() {
+    let client = |name: &str| value!({"name": name, "enrolled": "enrolled", "connected": true});
+    let listing = value!({"at": {"client": "me", "job": "nightly", "job_id": 17, "as_of": "2026-11-24T12:00:00Z"}, "path": "/etc", "entries": []});
+    let script = Script::start(vec![
+        (
+            "GET /clients?limit=2",
+            json(&value!({"items": [client("me")]})),
+        ),
+        (
+            "GET /browse?client=me&limit=1000&path=%2Fetc",
+            json(&listing),
+        ),
+        (
+            "GET /clients?limit=2",
+            json(&value!({"items": [client("me"), client("you")]})),
+        ),
+    ])
+    .await;
+    let shown = script.console(&["ls", "/etc"]).await;
+    assert!(
+        out(&shown).starts_with("me:/etc as of 2026-11-24 12:00:00 +0000"),
+        "{}",
+        err(&shown)
+    );
+    let refused = script.console(&["ls", "/etc"]).await;
+    assert!(err(&refused).contains("whose files?"), "{}", err(&refused));
 }

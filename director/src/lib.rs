@@ -13,3 +13,8 @@ pub mod authority;
 pub mod daemons;
 
 pub mod runs;
+pub mod tasks;
+
+pub mod api;
+
+pub mod server;

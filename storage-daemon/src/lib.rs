@@ -4,8 +4,17 @@
 //! volumes, recovery), `store` (which chunk lies where, what is present), `session` (what a client may do), then the
 //! edges. Invariant: an id is present for others only after its commit block is synced; nothing committed is ever cut.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod device;
 pub mod format;
 pub mod session;
 pub mod store;
 pub mod volume;
+pub mod volume_tool;
+
+#[cfg(test)]
+mod throughput_tests;

@@ -47,5 +47,8 @@ impl Program {
 /// `target/debug` of `target/debug/deps/system-0123`.
 fn beside_the_test() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    test.parent().and_then(Path::parent).expect("a test is two folders deep").to_owned()
+    test.parent()
+        .and_then(Path::parent)
+        .expect("a test is two folders deep")
+        .to_owned()
 }

@@ -81,7 +81,9 @@ impl Console {
     /// For the installation in `root`.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// Runs a command; any exit code is fine.
@@ -91,9 +93,16 @@ impl Console {
     pub fn run<I: IntoIterator<Item = S>, S: Into<Word>>(&self, arguments: I) -> Reply {
         let arguments = words(arguments);
         let mut command = Command::new(Program::Console.path());
-        command.arg("--root").arg(&self.root).args(&arguments).stdin(Stdio::null());
+        command
+            .arg("--root")
+            .arg(&self.root)
+            .args(&arguments)
+            .stdin(Stdio::null());
         let done = command.output().expect("the console can be started");
-        let shown: Vec<_> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let shown: Vec<_> = arguments
+            .iter()
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect();
         Reply {
             command: format!("holdfast {}", shown.join(" ")),
             code: done.status.code().unwrap_or(-1),
@@ -164,6 +173,10 @@ impl Reply {
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: exit code {}\n{}\n{}", self.command, self.code, self.out, self.err)
+        write!(
+            f,
+            "`{}`: exit code {}\n{}\n{}",
+            self.command, self.code, self.out, self.err
+        )
     }
 }

@@ -41,11 +41,21 @@ pub struct Done {
 /// When there is no such file of more than two blocks.
 pub fn damage(folder: &Path, ending: &str, damage: Damage, seed: &mut Seed) -> Done {
     let mut files = files(folder);
-    files.retain(|(path, len)| path.to_str().is_some_and(|p| p.ends_with(ending)) && *len > 2 * BLOCK);
-    assert!(!files.is_empty(), "no file *{ending} to damage in {}", folder.display());
+    files.retain(|(path, len)| {
+        path.to_str().is_some_and(|p| p.ends_with(ending)) && *len > 2 * BLOCK
+    });
+    assert!(
+        !files.is_empty(),
+        "no file *{ending} to damage in {}",
+        folder.display()
+    );
     let (path, len) = seed.pick(&files).clone();
     let offset = apply(&path, len, damage, seed);
-    let done = Done { path, damage, offset };
+    let done = Done {
+        path,
+        damage,
+        offset,
+    };
     eprintln!("corrupter: {done:?}");
     done
 }
@@ -57,9 +67,11 @@ pub fn damage(folder: &Path, ending: &str, damage: Damage, seed: &mut Seed) -> D
 pub fn flip(path: &Path, offset: u64, bit: u8) {
     let file = writable(path);
     let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).expect("the byte is there");
+    file.read_exact_at(&mut byte, offset)
+        .expect("the byte is there");
     byte[0] ^= 1 << (bit % 8);
-    file.write_all_at(&byte, offset).expect("the byte can be written");
+    file.write_all_at(&byte, offset)
+        .expect("the byte can be written");
 }
 
 fn apply(path: &Path, len: u64, damage: Damage, seed: &mut Seed) -> u64 {
@@ -82,7 +94,9 @@ fn apply(path: &Path, len: u64, damage: Damage, seed: &mut Seed) -> u64 {
         }
         Damage::Zero => {
             let offset = block_at(seed);
-            writable(path).write_all_at(&[0; 4096], offset).expect("zero");
+            writable(path)
+                .write_all_at(&[0; 4096], offset)
+                .expect("zero");
             offset
         }
         Damage::Append => {
@@ -102,7 +116,11 @@ fn swap(file: &File, a: u64, b: u64) {
 }
 
 fn writable(path: &Path) -> File {
-    File::options().read(true).write(true).open(path).unwrap_or_else(|e| panic!("open {}: {e}", path.display()))
+    File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap_or_else(|e| panic!("open {}: {e}", path.display()))
 }
 
 /// All files below `folder` with their lengths, sorted.
@@ -113,7 +131,9 @@ fn writable(path: &Path) -> File {
 pub fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("list {}: {e}", folder.display())) {
+        for entry in
+            std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("list {}: {e}", folder.display()))
+        {
             let entry = entry.expect("list");
             let metadata = entry.metadata().expect("stat");
             if metadata.is_dir() {
@@ -133,7 +153,13 @@ mod tests {
 
     #[test]
     fn each_damage_changes_the_file_and_a_seed_repeats_it() {
-        for kind in [Damage::Flip, Damage::Cut, Damage::Zero, Damage::Append, Damage::Swap] {
+        for kind in [
+            Damage::Flip,
+            Damage::Cut,
+            Damage::Zero,
+            Damage::Append,
+            Damage::Swap,
+        ] {
             let spoil = || {
                 let dir = tempfile::tempdir().unwrap();
                 let path = dir.path().join("v.data");

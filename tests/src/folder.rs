@@ -11,8 +11,12 @@ use std::path::Path;
 
 use common::name::Shown;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, IFlags, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
+    AtFlags, CWD, Dir, FileType, Gid, IFlags, Mode, OFlags, Stat, Timespec, Timestamps, Uid,
+    XattrFlags,
 };
+
+/// Name and value of an extended attribute.
+pub type Xattr = (Vec<u8>, Vec<u8>);
 
 /// An open directory.
 #[derive(Debug)]
@@ -38,7 +42,11 @@ impl Folder {
     pub fn open(path: &Path) -> Self {
         let name = path.as_os_str().as_encoded_bytes();
         let flags = OPEN.difference(OFlags::NOFOLLOW);
-        let handle = must("open folder", name, rustix::fs::openat(CWD, path, flags, Mode::empty()));
+        let handle = must(
+            "open folder",
+            name,
+            rustix::fs::openat(CWD, path, flags, Mode::empty()),
+        );
         Self { handle }
     }
 
@@ -46,7 +54,11 @@ impl Folder {
     #[track_caller]
     #[must_use]
     pub fn make(path: &Path) -> Self {
-        must("make folder", path.as_os_str().as_encoded_bytes(), std::fs::create_dir_all(path));
+        must(
+            "make folder",
+            path.as_os_str().as_encoded_bytes(),
+            std::fs::create_dir_all(path),
+        );
         Self::open(path)
     }
 
@@ -61,7 +73,11 @@ impl Folder {
     /// Makes the folder `name` and opens it.
     #[track_caller]
     pub fn folder(&self, name: &[u8]) -> Self {
-        must("mkdir", name, rustix::fs::mkdirat(&self.handle, name, Mode::from_bits_retain(0o755)));
+        must(
+            "mkdir",
+            name,
+            rustix::fs::mkdirat(&self.handle, name, Mode::from_bits_retain(0o755)),
+        );
         must("open folder", name, self.enter(name))
     }
 
@@ -80,7 +96,11 @@ impl Folder {
     #[must_use]
     pub fn edit(&self, name: &[u8]) -> File {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        File::from(must("open", name, rustix::fs::openat(&self.handle, name, flags, Mode::empty())))
+        File::from(must(
+            "open",
+            name,
+            rustix::fs::openat(&self.handle, name, flags, Mode::empty()),
+        ))
     }
 
     /// Opens the file `name` for reading, its access time untouched.
@@ -88,14 +108,22 @@ impl Folder {
     /// # Errors
     /// When it cannot be opened.
     pub fn read(&self, name: &[u8]) -> Result<File, rustix::io::Errno> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOATIME | OFlags::NONBLOCK;
+        let flags = OFlags::RDONLY
+            | OFlags::CLOEXEC
+            | OFlags::NOFOLLOW
+            | OFlags::NOATIME
+            | OFlags::NONBLOCK;
         rustix::fs::openat(&self.handle, name, flags, Mode::empty()).map(File::from)
     }
 
     /// Makes the symbolic link `name`.
     #[track_caller]
     pub fn symlink(&self, name: &[u8], target: &[u8]) {
-        must("symlink", name, rustix::fs::symlinkat(target, &self.handle, name));
+        must(
+            "symlink",
+            name,
+            rustix::fs::symlinkat(target, &self.handle, name),
+        );
     }
 
     /// Where the symbolic link `name` points.
@@ -117,39 +145,63 @@ impl Folder {
     #[track_caller]
     pub fn special(&self, name: &[u8], kind: FileType, device: u64) {
         let mode = Mode::from_bits_retain(0o640);
-        must("mknod", name, rustix::fs::mknodat(&self.handle, name, kind, mode, device));
+        must(
+            "mknod",
+            name,
+            rustix::fs::mknodat(&self.handle, name, kind, mode, device),
+        );
     }
 
     /// Removes the name of anything but a folder.
     #[track_caller]
     pub fn remove(&self, name: &[u8]) {
-        must("remove", name, rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()));
+        must(
+            "remove",
+            name,
+            rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()),
+        );
     }
 
     /// Removes the empty folder `name`.
     #[track_caller]
     pub fn remove_folder(&self, name: &[u8]) {
-        must("rmdir", name, rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR));
+        must(
+            "rmdir",
+            name,
+            rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR),
+        );
     }
 
     /// Moves `from` to `to` in `folder`.
     #[track_caller]
     pub fn rename(&self, from: &[u8], folder: &Self, to: &[u8]) {
-        must("rename", from, rustix::fs::renameat(&self.handle, from, &folder.handle, to));
+        must(
+            "rename",
+            from,
+            rustix::fs::renameat(&self.handle, from, &folder.handle, to),
+        );
     }
 
     /// Sets permission bits. Symbolic links have none of their own.
     #[track_caller]
     pub fn mode(&self, name: &[u8], bits: u32) {
         let mode = Mode::from_bits_retain(bits);
-        must("chmod", name, rustix::fs::chmodat(&self.handle, name, mode, AtFlags::empty()));
+        must(
+            "chmod",
+            name,
+            rustix::fs::chmodat(&self.handle, name, mode, AtFlags::empty()),
+        );
     }
 
     /// Sets owner and group, of a link itself.
     #[track_caller]
     pub fn owner(&self, name: &[u8], uid: u32, gid: u32) {
         let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        must("chown", name, rustix::fs::chownat(&self.handle, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW));
+        must(
+            "chown",
+            name,
+            rustix::fs::chownat(&self.handle, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW),
+        );
     }
 
     /// Sets the times of access and modification, in seconds and nanoseconds, of a link itself.
@@ -178,7 +230,7 @@ impl Folder {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn xattrs(&self, name: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, rustix::io::Errno> {
+    pub fn xattrs(&self, name: &[u8]) -> Result<Vec<Xattr>, rustix::io::Errno> {
         const MOST: usize = 1 << 17;
         let path = self.path_of(name);
         let mut list = vec![0; MOST];
@@ -197,7 +249,11 @@ impl Folder {
     #[track_caller]
     pub fn flags(&self, name: &[u8], flags: IFlags) {
         let file = must("open", name, self.read(name));
-        must("set inode flags of", name, rustix::fs::ioctl_setflags(file, flags));
+        must(
+            "set inode flags of",
+            name,
+            rustix::fs::ioctl_setflags(file, flags),
+        );
     }
 
     /// What `lstat` says about `name`; `.` is the folder itself.
@@ -247,10 +303,19 @@ impl AsFd for Folder {
 
 /// Removes a tree of any depth, immutable files included. What is not there is fine.
 pub fn remove_tree(path: &Path) {
-    let rm = || std::process::Command::new("rm").arg("-rf").arg("--").arg(path).output();
+    let rm = || {
+        std::process::Command::new("rm")
+            .arg("-rf")
+            .arg("--")
+            .arg(path)
+            .output()
+    };
     if rm().is_ok_and(|done| done.status.success()) {
         return;
     }
-    let _ = std::process::Command::new("chattr").args(["-R", "-f", "-i", "-a"]).arg(path).output();
+    let _ = std::process::Command::new("chattr")
+        .args(["-R", "-f", "-i", "-a"])
+        .arg(path)
+        .output();
     let _ = rm();
 }

@@ -6,8 +6,8 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -87,7 +87,8 @@ impl Installation {
             .expect("a temporary folder")
             .keep();
         // The database inside belongs to the user postgres.
-        std::fs::set_permissions(&base, PermissionsExt::from_mode(0o755)).expect("a folder of our own");
+        std::fs::set_permissions(&base, PermissionsExt::from_mode(0o755))
+            .expect("a folder of our own");
         let folder = base.join("holdfast");
         std::fs::create_dir(&folder).expect("a folder of our own");
         let afterwards = match std::env::var_os("HOLDFAST_KEEP") {
@@ -119,7 +120,8 @@ impl Installation {
     /// `holdfast up`, however it ends.
     #[must_use]
     pub fn try_up(&self) -> Reply {
-        self.console.run(["up", "--port-base", &self.ports.to_string()])
+        self.console
+            .run(["up", "--port-base", &self.ports.to_string()])
     }
 
     /// Its folder.
@@ -135,7 +137,8 @@ impl Installation {
     #[must_use]
     pub fn scratch(&self, name: &str) -> PathBuf {
         let path = self.base.join("scratch").join(name);
-        std::fs::create_dir_all(path.parent().expect("below scratch")).expect("a folder of our own");
+        std::fs::create_dir_all(path.parent().expect("below scratch"))
+            .expect("a folder of our own");
         std::fs::create_dir(&path).expect("each test has folders of its own");
         path
     }
@@ -153,10 +156,16 @@ impl Installation {
     #[track_caller]
     #[must_use]
     pub fn client(&self, name: &str) -> Machine {
-        let added = self.console.json(["client", "add", name, "--local", "--no-wait"]);
-        let token = added["token"].as_str().unwrap_or_else(|| panic!("a token expected: {added}"));
+        let added = self
+            .console
+            .json(["client", "add", name, "--local", "--no-wait"]);
+        let token = added["token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("a token expected: {added}"));
         let machine = self.machine(name);
-        let _ = machine.console.ok(["up", "--only", "client", "--token", token]);
+        let _ = machine
+            .console
+            .ok(["up", "--only", "client", "--token", token]);
         machine
     }
 
@@ -246,9 +255,13 @@ impl Installation {
     #[must_use]
     pub fn client_name(&self) -> String {
         let path = self.folder.join("client/client.toml");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
         let line = text.lines().find_map(|line| line.strip_prefix("name = "));
-        line.expect("client.toml names the client").trim().trim_matches('"').to_owned()
+        line.expect("client.toml names the client")
+            .trim()
+            .trim_matches('"')
+            .to_owned()
     }
 
     /// Runs a job to its end; the exit code must be this one. Gives the run.
@@ -295,7 +308,8 @@ impl Installation {
         wait::until(&format!("run {id} is over"), RUN, || {
             let run = self.run(id)?;
             let status = run["status"].as_str()?;
-            (!matches!(status, "queued" | "waiting" | "running" | "committing")).then_some(run.clone())
+            (!matches!(status, "queued" | "waiting" | "running" | "committing"))
+                .then_some(run.clone())
         })
     }
 
@@ -303,7 +317,9 @@ impl Installation {
     #[must_use]
     pub fn run(&self, id: u64) -> Option<Value> {
         let reply = self.console.run(["show", &id.to_string(), "--json"]);
-        serde_json::from_str(&reply.out).ok().filter(|run: &Value| run["job_id"].is_number())
+        serde_json::from_str(&reply.out)
+            .ok()
+            .filter(|run: &Value| run["job_id"].is_number())
     }
 
     /// The log of a run, as a person reads it.
@@ -344,7 +360,10 @@ impl Installation {
     pub fn pid(&self, daemon: Daemon) -> Option<Pid> {
         let file = match daemon {
             Daemon::Postgres => self.folder.join("director/pg/postmaster.pid"),
-            _ => self.folder.join("run").join(format!("{}.pid", daemon.word())),
+            _ => self
+                .folder
+                .join("run")
+                .join(format!("{}.pid", daemon.word())),
         };
         let text = std::fs::read_to_string(file).ok()?;
         Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
@@ -356,7 +375,9 @@ impl Installation {
     /// When it does not run.
     #[track_caller]
     pub fn kill(&self, daemon: Daemon) {
-        let pid = self.pid(daemon).unwrap_or_else(|| panic!("{daemon:?} does not run"));
+        let pid = self
+            .pid(daemon)
+            .unwrap_or_else(|| panic!("{daemon:?} does not run"));
         kill_process(pid, Signal::KILL).unwrap_or_else(|e| panic!("kill {daemon:?}: {e}"));
         wait::until_true(&format!("{daemon:?} is gone"), GONE, || !is_alive(pid));
     }
@@ -388,6 +409,31 @@ impl Installation {
         });
     }
 
+    /// Changes a row of the catalog: for what no command can make, such as a token whose time is over.
+    ///
+    /// # Panics
+    /// When it changes nothing.
+    #[track_caller]
+    pub fn age(&self, statement: &str) {
+        let socket = self.folder.join("director/pg.run");
+        let mut psql = std::process::Command::new("psql");
+        psql.args([
+            "-X", "-p", "5432", "-U", "holdfast", "-d", "holdfast", "-c", statement,
+        ]);
+        let done = psql
+            .arg("-h")
+            .arg(socket)
+            .output()
+            .expect("psql is installed");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let changed = said.starts_with("UPDATE ") && !said.starts_with("UPDATE 0");
+        assert!(
+            changed,
+            "{statement}: {said}{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+
     /// Reads the daemons' logs since the last call: every WARN or ERROR without one of these texts ends the test, and
     /// so does a panic or a secret.
     ///
@@ -396,13 +442,19 @@ impl Installation {
     #[track_caller]
     pub fn check_logs(&self, expected: &[&str]) {
         let secrets = self.secrets();
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).check(expected, &secrets);
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .check(expected, &secrets);
     }
 
     /// New lines of the daemons' logs.
     #[must_use]
     pub fn news(&self) -> Vec<String> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).news()
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .news()
     }
 
     /// The API token, and lines of private keys.
@@ -417,7 +469,11 @@ impl Installation {
         for (path, _) in crate::corrupter::files(&self.folder.join("client/pki")) {
             let pem = std::fs::read_to_string(path).unwrap_or_default();
             if pem.contains("PRIVATE KEY") {
-                secrets.extend(pem.lines().filter(|line| line.len() == 64).map(str::to_owned));
+                secrets.extend(
+                    pem.lines()
+                        .filter(|line| line.len() == 64)
+                        .map(str::to_owned),
+                );
             }
         }
         secrets
@@ -436,13 +492,20 @@ pub struct Machine {
 /// Where the file or folder `original` stands after a restore into the folder `to`.
 #[must_use]
 pub fn restored(to: &Path, original: &Path) -> PathBuf {
-    to.join(original.strip_prefix("/").expect("originals have absolute paths"))
+    to.join(
+        original
+            .strip_prefix("/")
+            .expect("originals have absolute paths"),
+    )
 }
 
 /// A path as a TOML string.
 #[must_use]
 pub fn quoted(path: &Path) -> String {
-    format!("{:?}", path.to_str().expect("folders of tests have plain names"))
+    format!(
+        "{:?}",
+        path.to_str().expect("folders of tests have plain names")
+    )
 }
 
 /// Starts a daemon directly, as a service manager does; gives how it ended, when it ends within the limit.
@@ -453,7 +516,11 @@ pub fn quoted(path: &Path) -> String {
 pub fn run_daemon(program: Program, arguments: &[&str], limit: Duration) -> Reply {
     use std::process::{Command, Stdio};
     let mut command = Command::new(program.path());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().expect("a daemon can be started");
     let pid = Pid::from_child(&child);
     let killer = std::thread::spawn({
@@ -479,8 +546,12 @@ pub fn run_daemon(program: Program, arguments: &[&str], limit: Duration) -> Repl
 /// Whether a process runs; one that ended and was not waited for does not.
 #[must_use]
 pub fn is_alive(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    let stat =
+        std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
 }
 
@@ -491,7 +562,9 @@ pub fn is_alive(pid: Pid) -> bool {
 #[track_caller]
 #[must_use]
 pub fn job_id(run: &Value) -> u64 {
-    run["job_id"].as_u64().unwrap_or_else(|| panic!("a run expected: {run}"))
+    run["job_id"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("a run expected: {run}"))
 }
 
 /// The last run that a command printed: one JSON value, or one a line.
@@ -500,12 +573,20 @@ fn last_run(reply: &Reply) -> Value {
     if let Ok(value) = serde_json::from_str::<Value>(&reply.out) {
         return last_of(&value).clone();
     }
-    let lines = reply.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.last().map_or(Value::Null, |value| last_of(&value).clone())
+    let mut lines = reply
+        .out
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .next_back()
+        .map_or(Value::Null, |value| last_of(&value).clone())
 }
 
 fn last_of(value: &Value) -> &Value {
-    let list = value.as_array().or_else(|| value["runs"].as_array()).or_else(|| value["items"].as_array());
+    let list = value
+        .as_array()
+        .or_else(|| value["runs"].as_array())
+        .or_else(|| value["items"].as_array());
     match list.and_then(|list| list.last()) {
         Some(run) => run,
         None if value["run"].is_object() => &value["run"],

@@ -6,7 +6,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Words that no healthy program says.
-const NEVER: [&str; 5] = ["panicked at", "RUST_BACKTRACE", "overflow", "BEGIN PRIVATE KEY", "BEGIN EC PRIVATE"];
+const NEVER: [&str; 5] = [
+    "panicked at",
+    "RUST_BACKTRACE",
+    "overflow",
+    "BEGIN PRIVATE KEY",
+    "BEGIN EC PRIVATE",
+];
 /// What stands before each line of a level.
 const LEVELS: [&str; 2] = [" WARN ", " ERROR "];
 
@@ -34,9 +40,14 @@ impl Journal {
             return lines;
         };
         for path in entries.flatten().map(|e| e.path()) {
-            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+            let text =
+                String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
             let read = self.read.entry(path.clone()).or_default();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let fresh = text.get(*read..).unwrap_or_default();
             lines.extend(fresh.lines().map(|line| format!("{name}: {line}")));
             *read = text.len();
@@ -51,7 +62,11 @@ impl Journal {
     #[track_caller]
     pub fn check(&mut self, expected: &[&str], secrets: &[String]) {
         let wrong = unexpected(&self.news(), expected, secrets);
-        assert!(wrong.is_empty(), "unexpected in the logs:\n  {}", wrong.join("\n  "));
+        assert!(
+            wrong.is_empty(),
+            "unexpected in the logs:\n  {}",
+            wrong.join("\n  ")
+        );
     }
 }
 
@@ -62,7 +77,9 @@ fn unexpected(lines: &[String], expected: &[&str], secrets: &[String]) -> Vec<St
         // PostgreSQL's log has its own levels and speaks of overflow in words of its own.
         let is_postgres = line.starts_with("postgres");
         let is_never = !is_postgres && NEVER.iter().any(|word| line.contains(word));
-        (is_loud && !is_listed) || is_never || secrets.iter().any(|secret| line.contains(secret.as_str()))
+        (is_loud && !is_listed)
+            || is_never
+            || secrets.iter().any(|secret| line.contains(secret.as_str()))
     };
     lines.iter().filter(wrong).cloned().collect()
 }

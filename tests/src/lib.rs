@@ -14,9 +14,9 @@
 pub mod seed;
 pub mod wait;
 
+pub mod compare;
 pub mod folder;
 pub mod tree;
-pub mod compare;
 
 pub mod binaries;
 pub mod console;

@@ -58,7 +58,10 @@ fn mount(arguments: &[&str]) {
 
 #[track_caller]
 fn run(program: &str, arguments: &[&str]) {
-    let done = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    let done = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|e| panic!("{program}: {e}"));
     assert!(
         done.status.success(),
         "{program} {arguments:?}: {}",

@@ -27,13 +27,28 @@ impl Postgres {
     /// When PostgreSQL is not installed.
     #[must_use]
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("holdfast-pg-").tempdir_in(base()).expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("holdfast-pg-")
+            .tempdir_in(base())
+            .expect("a temporary folder");
         if rustix::process::geteuid().is_root() {
-            run(Command::new("chown").arg("postgres:postgres").arg(folder.path()));
+            run(Command::new("chown")
+                .arg("postgres:postgres")
+                .arg(folder.path()));
         }
         let data = folder.path().join("data");
         run(as_server_user(&program("initdb"))
-            .args(["--no-sync", "-A", "trust", "-U", "holdfast", "-E", "UTF8", "--locale=C", "-D"])
+            .args([
+                "--no-sync",
+                "-A",
+                "trust",
+                "-U",
+                "holdfast",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-D",
+            ])
             .arg(&data));
         let mut postgres = Self {
             folder,
@@ -41,7 +56,9 @@ impl Postgres {
             server: None,
         };
         postgres.resume();
-        run(Command::new(program("createdb")).args(postgres.client_arguments()).arg("holdfast"));
+        run(Command::new(program("createdb"))
+            .args(postgres.client_arguments())
+            .arg("holdfast"));
         postgres
     }
 
@@ -78,7 +95,14 @@ impl Postgres {
         let server = as_server_user(&program("postgres"))
             .arg("-D")
             .arg(self.folder.path().join("data"))
-            .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", &socket])
+            .args([
+                "-p",
+                &self.port.to_string(),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                &socket,
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -86,12 +110,22 @@ impl Postgres {
         self.server = Some(server);
         wait::until_true("PostgreSQL answers", START_LIMIT, || {
             let mut ask = Command::new(program("pg_isready"));
-            ask.args(self.client_arguments()).output().is_ok_and(|done| done.status.success())
+            ask.args(self.client_arguments())
+                .output()
+                .is_ok_and(|done| done.status.success())
         });
     }
 
     fn client_arguments(&self) -> [String; 6] {
-        ["-h", "127.0.0.1", "-U", "holdfast", "-p", &self.port.to_string()].map(String::from)
+        [
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "holdfast",
+            "-p",
+            &self.port.to_string(),
+        ]
+        .map(String::from)
     }
 }
 
@@ -112,7 +146,13 @@ pub fn base() -> PathBuf {
 /// A program of PostgreSQL: the newest version Debian has, else from PATH.
 fn program(name: &str) -> PathBuf {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|entries| entries.flatten().map(|e| e.path().join("bin").join(name)).filter(|p| p.is_file()).collect())
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|e| e.path().join("bin").join(name))
+                .filter(|p| p.is_file())
+                .collect()
+        })
         .unwrap_or_default();
     versions.sort();
     versions.pop().unwrap_or_else(|| PathBuf::from(name))
@@ -123,13 +163,27 @@ fn as_server_user(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL", "--"]).arg(program);
+    command
+        .args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--pdeathsig=KILL",
+            "--",
+        ])
+        .arg(program);
     command.current_dir("/");
     command
 }
 
 #[track_caller]
 fn run(command: &mut Command) {
-    let done = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+    let done = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        done.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }

@@ -66,8 +66,12 @@ impl Proxy {
     #[must_use]
     pub fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        listener.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        listener
+            .set_nonblocking(true)
+            .expect("a socket can be made non-blocking");
         let shared = Arc::new(Shared {
             target,
             plan: Mutex::new(Vec::new()),
@@ -146,26 +150,30 @@ impl Drop for Proxy {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     while !shared.stop.load(Ordering::SeqCst) {
         match listener.accept() {
-            Ok((client, _)) => connect(client, shared),
+            Ok((client, _)) => connect(&client, shared),
             Err(_) => wait::pause(),
         }
     }
 }
 
-fn connect(client: TcpStream, shared: &Arc<Shared>) {
+fn connect(client: &TcpStream, shared: &Arc<Shared>) {
     shared.connections.fetch_add(1, Ordering::SeqCst);
     let Ok(server) = TcpStream::connect_timeout(&shared.target, Duration::from_secs(5)) else {
         return;
     };
     let plan = shared.plan.lock().unwrap().clone();
-    let fault = |way| plan.iter().find(|(w, _)| *w == way).map_or(Fault::None, |(_, fault)| *fault);
-    for stream in [&client, &server] {
+    let fault = |way| {
+        plan.iter()
+            .find(|(w, _)| *w == way)
+            .map_or(Fault::None, |(_, fault)| *fault)
+    };
+    for stream in [client, &server] {
         let _ = stream.set_nonblocking(false);
         let _ = stream.set_nodelay(true);
         let _ = stream.set_read_timeout(Some(TICK));
         shared.open.lock().unwrap().extend(stream.try_clone());
     }
-    for (way, from, to) in [(Way::Up, &client, &server), (Way::Down, &server, &client)] {
+    for (way, from, to) in [(Way::Up, client, &server), (Way::Down, &server, client)] {
         if let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) {
             let pump = Pump {
                 shared: Arc::clone(shared),
@@ -192,7 +200,14 @@ impl Pump {
             let len = match from.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(len) => len,
-                Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => continue,
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    continue;
+                }
                 Err(_) => break,
             };
             if !self.pass(&mut buffer[..len], &mut to) {
@@ -256,7 +271,9 @@ mod tests {
         client.write_all(&[2; 1000]).unwrap();
         let (mut accepted, _) = server.accept().unwrap();
         let mut out = vec![0; 1000];
-        accepted.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        accepted
+            .set_read_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
         let mut len = 0;
         while let Ok(more) = accepted.read(&mut out[len..]) {
             len += more;

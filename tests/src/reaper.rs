@@ -41,7 +41,11 @@ impl Reaper {
     /// When there is no shell.
     #[must_use]
     pub fn watch(folder: &Path, afterwards: Afterwards) -> Self {
-        let keep = if afterwards == Afterwards::Keep { "keep" } else { "remove" };
+        let keep = if afterwards == Afterwards::Keep {
+            "keep"
+        } else {
+            "remove"
+        };
         let shell = Command::new("sh")
             .args(["-c", SCRIPT, "reaper"])
             .arg(folder)

@@ -18,7 +18,9 @@ impl Seed {
     pub fn of_run(otherwise: u64) -> Self {
         let seed = std::env::var("HOLDFAST_SEED")
             .ok()
-            .map_or(otherwise, |text| text.parse().expect("HOLDFAST_SEED is a number"));
+            .map_or(otherwise, |text| {
+                text.parse().expect("HOLDFAST_SEED is a number")
+            });
         eprintln!("seed {seed}");
         Self(seed)
     }
@@ -65,8 +67,8 @@ impl Seed {
     /// `len` bytes that compress like prose.
     pub fn text(&mut self, len: usize) -> Vec<u8> {
         const WORDS: [&str; 16] = [
-            "holdfast", "volume", "page", "chunk", "snapshot", "series", "client", "the", "a", "of", "stored", "read",
-            "1977", "\n", "hash", "root",
+            "holdfast", "volume", "page", "chunk", "snapshot", "series", "client", "the", "a",
+            "of", "stored", "read", "1977", "\n", "hash", "root",
         ];
         let mut out = Vec::with_capacity(len + 16);
         while out.len() < len {
@@ -86,8 +88,14 @@ mod tests {
     fn a_seed_gives_the_same_numbers_for_ever() {
         let mut seed = Seed::new(1);
         assert_eq!(seed.number(), 0x910a_2dec_8902_5cc1);
-        assert_eq!(Seed::new(1).fork("a").bytes(3), Seed::new(1).fork("a").bytes(3));
-        assert_ne!(Seed::new(1).fork("a").bytes(8), Seed::new(1).fork("b").bytes(8));
+        assert_eq!(
+            Seed::new(1).fork("a").bytes(3),
+            Seed::new(1).fork("a").bytes(3)
+        );
+        assert_ne!(
+            Seed::new(1).fork("a").bytes(8),
+            Seed::new(1).fork("b").bytes(8)
+        );
         assert_eq!(seed.text(1000).len(), 1000);
     }
 }

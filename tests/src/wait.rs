@@ -18,7 +18,10 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited {limit:?} in vain until {what}");
+        assert!(
+            Instant::now() < end,
+            "waited {limit:?} in vain until {what}"
+        );
         pause();
     }
 }

@@ -12,12 +12,12 @@ use super::{
 
 const TOP_HELP: &str = "\
 First steps:
-  holdfast up                                        Director, catalog, Storage Daemon and a client: this machine
-  holdfast protect /etc --daily 21:00 --keep 30d     a job with its FileSet and schedule
-  holdfast run etc --wait                            now
-  holdfast runs                                      what happened
-  holdfast find fstab                                a file, in any snapshot
-  holdfast restore --job etc --to /tmp/back          into a new folder
+  holdfast up                                      all daemons and a catalog, on this machine
+  holdfast protect /etc --daily 21:00 --keep 30d   a job with its FileSet and schedule
+  holdfast run etc --wait                          now
+  holdfast runs                                    what happened
+  holdfast find fstab                              a file, in any snapshot
+  holdfast restore --job etc --to /tmp/back        into a new folder
 
 Times are shown in your zone; typed times without zone are the Director's. Paths are shown escaped
 (\\xNN, \\\\) where a terminal could choke, and can be typed back so.
@@ -25,7 +25,7 @@ Exit codes: 0 ok, 1 warnings, 2 error. Every command takes --json.";
 
 /// Holdfast's console: back up, look, restore.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, about, after_help = TOP_HELP, max_term_width = 110)]
+#[command(name = "holdfast", version, after_help = TOP_HELP, max_term_width = 100)]
 pub struct Arguments {
     /// What holds for every command.
     #[command(flatten)]
@@ -39,13 +39,24 @@ pub struct Arguments {
 #[derive(Debug, Clone, Default, Args)]
 pub struct CommonArgs {
     /// Folder of the installation [default: /var/lib/holdfast for root, else ~/.local/share/holdfast]
-    #[arg(long, global = true, env = "HOLDFAST_ROOT", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "HOLDFAST_ROOT",
+        value_name = "DIR",
+        help_heading = "For every command"
+    )]
     pub root: Option<PathBuf>,
     /// Address of the Director, instead of those in console.toml
-    #[arg(long, global = true, value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        help_heading = "For every command"
+    )]
     pub director: Option<String>,
     /// Answer as JSON on standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "For every command")]
     pub json: bool,
 }
 

@@ -43,7 +43,7 @@ Examples:
   holdfast ls /home --at 17                        the run says the client
   holdfast ls web01 --job nightly")]
 pub struct LsArgs {
-    /// client:/path, client, or /path
+    /// client:/path, client, or /path (of the only client, or of the run that --at names)
     #[arg(value_name = "CLIENT:/PATH")]
     pub place: OsString,
     /// JobId or time

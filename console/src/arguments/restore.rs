@@ -14,14 +14,14 @@ use common::ids::JobId;
     group = ArgGroup::new("mode").args(["dry_run", "compare"]),
     after_help = "\
 Examples:
-  holdfast restore web01:/home/a                        newest snapshot, into a new folder under /tmp on web01
+  holdfast restore web01:/home/a                        newest, to a new folder in /tmp there
   holdfast restore web01 --path /home/a --to /tmp/r
   holdfast restore web01 --path /home/a --at '2026-11-20 10:00'
   holdfast restore web01 --path /home --at 17 --in-place --replace if-newer
   holdfast restore web01 --saved-by 17                  only what run 17 saved
   holdfast restore web01:/home --glob '**/*.odt' --to-client web02 --to /srv/r
   holdfast restore --job etc --to /tmp/back             a whole snapshot
-  holdfast restore web01:/home --compare                the snapshot with the disk; differences are warnings
+  holdfast restore web01:/home --compare                with the disk; a difference is a warning
   holdfast restore web01:/home --in-place --dry-run     what would happen
 
 Nothing is overwritten unless --in-place or --to says so. Progress is shown until it is over
@@ -31,6 +31,9 @@ pub struct RestoreArgs {
     /// Client the files are of, or client:/path; further /paths
     #[arg(value_name = "CLIENT[:/PATH]")]
     pub places: Vec<OsString>,
+    /// Client the files are of, the same as the first word
+    #[arg(long)]
+    pub client: Option<String>,
     /// Job, when the client has several
     #[arg(long)]
     pub job: Option<String>,

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 #[command(after_help = "\
 Examples:
   holdfast up                                         everything on this machine, reachable from it alone
-  holdfast up --listen 192.0.2.10                     reachable by other machines, certificates on both sides
+  holdfast up --listen 192.0.2.10                     reachable by other machines
   holdfast up --root /srv/holdfast --port-base 9411   a second installation
   holdfast up --only client --token hf1-...           a client; `holdfast client add` printed the token
 Running it again starts only what is not running. `holdfast down` stops it.")]

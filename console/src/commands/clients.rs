@@ -22,6 +22,7 @@ pub(super) async fn client(
     let director = context.director().await?;
     match command {
         ClientCommand::Add(a) => {
+            reachable(&director, a.local).await?;
             let new = NewClient {
                 name: a.name.clone(),
                 local: a.local,
@@ -30,6 +31,7 @@ pub(super) async fn client(
             joined(context, &director, a, &made).await
         }
         ClientCommand::Replace(a) => {
+            reachable(&director, a.local).await?;
             let made = director
                 .post(
                     &format!("/clients/{}/replace", percent(&a.name)),
@@ -46,6 +48,17 @@ pub(super) async fn client(
         }
         ClientCommand::Revoke(a) => revoke(context, &director, a).await,
     }
+}
+
+/// Refuses to make a token that no other machine could use.
+async fn reachable(director: &Director, local: bool) -> Result<(), CommandError> {
+    if local || !director.status().await?.director.loopback_only {
+        return Ok(());
+    }
+    Err(CommandError::Refused(
+        "the Director listens on loopback only: another machine could not connect\n  `holdfast down`, then `holdfast up --listen ADDRESS` with an address of this machine that the other one reaches\n  (--local when the daemon is to run on this machine)"
+            .into(),
+    ))
 }
 
 async fn joined(
@@ -217,6 +230,7 @@ async fn storage_add(
     director: &Director,
     a: &StorageAdd,
 ) -> Result<Outcome, CommandError> {
+    reachable(director, a.local).await?;
     let new = NewStorage {
         name: a.name.clone(),
         local: a.local,

@@ -1,12 +1,14 @@
 //! `snapshots` and `ls`.
 
 use common::api::browse::{At as Snapshot, BrowseQuery, Entry, Listing};
+use common::api::clients::Client;
 use common::api::snapshots::{Snapshot as Kept, SnapshotsQuery};
 use common::api::text::EntryKind;
 use serde::Serialize;
 
 use super::Context;
 use crate::arguments::{LsArgs, Order, SnapshotsArgs};
+use crate::director::Director;
 use crate::outcome::{CommandError, Outcome};
 use crate::show::{Grid, Zone, count, size};
 use crate::typed::parse_place;
@@ -80,13 +82,12 @@ pub(super) async fn ls(context: &Context, a: &LsArgs) -> Result<Outcome, Command
     let place = parse_place(&a.place)?;
     let director = context.director().await?;
     let at = context.at(&director, a.at.as_deref()).await?;
-    if place.client.is_none() && at.job_id.is_none() {
-        return Err(CommandError::Refused(
-            "whose files? type client:/path, or name a run with --at ID\n  `holdfast client list` lists the clients".into(),
-        ));
-    }
+    let client = match (place.client, at.job_id) {
+        (None, None) => Some(only_client(&director).await?),
+        (client, _) => client,
+    };
     let query = BrowseQuery {
-        client: place.client,
+        client,
         job: a.job.clone(),
         job_id: at.job_id,
         as_of: at.as_of,
@@ -109,6 +110,17 @@ pub(super) async fn ls(context: &Context, a: &LsArgs) -> Result<Outcome, Command
         ));
     }
     Ok(Outcome::Ok)
+}
+
+/// The client when there is only one: whose files is then no question.
+async fn only_client(director: &Director) -> Result<String, CommandError> {
+    let clients = director.list::<Client>("/clients", &(), 2).await?.items;
+    match clients.as_slice() {
+        [one] => Ok(one.name.clone()),
+        _ => Err(CommandError::Refused(
+            "whose files? type client:/path, or name a run with --at ID\n  `holdfast client list` lists the clients".into(),
+        )),
+    }
 }
 
 fn sort(entries: &mut [Entry], order: Order) {

@@ -167,7 +167,10 @@ async fn request(
 
 /// Client and paths: from `client`, `client:/path`, further `/paths` and `--path`.
 fn places(a: &RestoreArgs) -> Result<Selected, CommandError> {
-    let mut selected = Selected::default();
+    let mut selected = Selected {
+        client: a.client.clone(),
+        paths: Vec::new(),
+    };
     for typed in &a.places {
         let place = parse_place(typed)?;
         match (place.client, &selected.client) {
@@ -212,7 +215,12 @@ fn new_folder(status: &Status) -> PathText {
     let zone = jiff::tz::TimeZone::get(&status.director.zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let now = jiff::Timestamp::from_second(status.director.now.timestamp()).unwrap_or_default();
     let name = now.to_zoned_datetime(zone).strftime("%Y%m%d-%H%M%S");
-    PathText(format!("/tmp/holdfast-restore-{name}"))
+    // Two restores of one second must not share a folder.
+    let apart = uuid::Uuid::new_v4().simple().to_string();
+    PathText(format!(
+        "/tmp/holdfast-restore-{name}-{}",
+        apart.get(..4).unwrap_or_default()
+    ))
 }
 
 #[cfg(test)]

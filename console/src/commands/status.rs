@@ -5,6 +5,7 @@ use common::ids::Role;
 use serde::Serialize;
 
 use super::Context;
+use crate::director::DirectorError;
 use crate::machine::{Daemon, Layout, running};
 use crate::outcome::{CommandError, Outcome};
 use crate::show::{Grid, Zone, count, difference, duration, facts, plural, size};
@@ -27,6 +28,19 @@ pub(super) async fn status(context: &Context) -> Result<Outcome, CommandError> {
     let here = this_machine(&context.layout());
     let status = match asked(context).await {
         Ok(status) => status,
+        // A machine with a client or a Storage Daemon alone has no console of its own.
+        Err(CommandError::Director(DirectorError::NoAccess { .. }))
+            if !here.is_empty() && !context.layout().config(Daemon::Director).is_file() =>
+        {
+            context.screen.answer(&here, |here, _| {
+                format!(
+                    "{}\nits Director is on another machine: ask there for the rest",
+                    here_text(here)
+                )
+            })?;
+            let all = here.iter().all(|h| h.pid.is_some());
+            return Ok(if all { Outcome::Ok } else { Outcome::Warnings });
+        }
         Err(e) => {
             if !context.screen.is_json() && !here.is_empty() {
                 context.screen.text(&here_text(&here))?;

@@ -178,6 +178,9 @@ impl Director {
             reason,
         };
         let mut fields = serde_json::to_value(query).map_err(|e| answer(e.to_string()))?;
+        if fields.is_null() {
+            fields = serde_json::json!({});
+        }
         let most = most as usize;
         let mut items = Vec::new();
         let mut before: Option<String> = None;

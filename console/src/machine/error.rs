@@ -42,7 +42,7 @@ pub enum MachineError {
     },
     /// The private PostgreSQL runs as user `postgres`, who cannot come here.
     #[error(
-        "the private PostgreSQL runs as user postgres, who may not enter {}\n  take another folder: --root /var/lib/holdfast, or allow it: chmod o+x {}", folder.display(), folder.display()
+        "the private PostgreSQL runs as user postgres, who may not enter {}\n  take another folder: --root /var/lib/holdfast", folder.display()
     )]
     NotEnterable {
         /// The first folder on the way that is closed.

@@ -3,6 +3,7 @@
 //! Invariants: a running daemon is never started twice; nothing is left half started; only processes that are proven to
 //! be ours (program and configuration file) get a signal; ports of others are never taken.
 
+mod configure;
 mod daemon;
 mod defaults;
 mod down;

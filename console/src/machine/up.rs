@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use common::api::access::Access;
 use common::api::status::Status;
 use common::durable;
-use nix::unistd::User;
 use serde::Serialize;
 
-use super::defaults::{self, Addresses, Labels, is_there, write_once};
+use super::configure::{check_postgres, dialled};
+use super::defaults::is_there;
 use super::process::{self, Started, running};
-use super::{Daemon, Layout, MachineError, Programs, enrol, file, layout, listen, ports, programs};
+use super::{Daemon, Layout, MachineError, Programs, enrol, file, listen};
 use crate::arguments::{Only, UpArgs};
 use crate::director::{Director, load};
 use crate::show::Screen;
@@ -57,13 +57,14 @@ pub struct Installation {
     pub fresh: bool,
 }
 
-struct Up<'a> {
-    layout: Layout,
+/// One call of `up`.
+pub(super) struct Up<'a> {
+    pub layout: Layout,
+    pub arguments: &'a UpArgs,
+    pub fresh: bool,
     programs: Programs,
-    arguments: &'a UpArgs,
     screen: &'a Screen,
     started: Vec<Started>,
-    fresh: bool,
 }
 
 /// Starts what is not running.
@@ -76,6 +77,9 @@ pub async fn up(
     screen: &Screen,
 ) -> Result<Installation, MachineError> {
     let wanted = Daemon::chosen(arguments.only);
+    if let (Some(token), [daemon]) = (&arguments.token, wanted.as_slice()) {
+        enrol::brought(token, *daemon)?;
+    }
     let programs = Programs::locate()?;
     for daemon in &wanted {
         programs.of(*daemon)?;
@@ -101,32 +105,6 @@ pub async fn up(
     }
 }
 
-/// Refuses before anything is written: no PostgreSQL, or a folder its user cannot reach.
-fn check_postgres(layout: &Layout) -> Result<(), MachineError> {
-    let config = layout.config(Daemon::Director);
-    let external = is_there(&config)? && listen::string(&config, "catalog", "url")?.is_some();
-    if external {
-        return Ok(());
-    }
-    let missing = || MachineError::NoPostgres {
-        config: config.clone(),
-    };
-    if !programs::has_postgres() {
-        return Err(missing());
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    let user = User::from_name("postgres")
-        .ok()
-        .flatten()
-        .ok_or_else(missing)?;
-    match layout::closed_to(layout.root(), &user) {
-        Some(folder) => Err(MachineError::NotEnterable { folder }),
-        None => Ok(()),
-    }
-}
-
 impl Up<'_> {
     async fn all(&mut self, wanted: &[Daemon]) -> Result<Installation, MachineError> {
         self.write_configurations(wanted)?;
@@ -140,119 +118,6 @@ impl Up<'_> {
             }
         }
         self.report(wanted)
-    }
-
-    /// Writes what is missing; `--listen` changes what is there unless it runs.
-    fn write_configurations(&mut self, wanted: &[Daemon]) -> Result<(), MachineError> {
-        let addresses = listen::addresses(self.arguments.listen, self.arguments.port_base);
-        for daemon in wanted {
-            let path = self.layout.config(*daemon);
-            if is_there(&path)? {
-                self.listen_elsewhere(*daemon, &addresses)?;
-                continue;
-            }
-            let text = self.configuration(*daemon, &addresses)?;
-            write_once(&self.layout, *daemon, &text)?;
-            self.fresh |= *daemon == Daemon::Director;
-        }
-        Ok(())
-    }
-
-    fn configuration(&self, daemon: Daemon, addresses: &Addresses) -> Result<String, MachineError> {
-        let labels = Labels {
-            storage: "local".into(),
-            client: defaults::host_label(),
-        };
-        let brought = self
-            .arguments
-            .token
-            .as_deref()
-            .map(|t| enrol::brought(t, daemon))
-            .transpose()?;
-        let director = self.director_addresses(addresses)?;
-        Ok(match (daemon, brought) {
-            (Daemon::Director, _) => defaults::director(addresses, &labels),
-            (Daemon::Storage, None) => defaults::storage(
-                &Addresses {
-                    director,
-                    ..addresses.clone()
-                },
-                &labels.storage,
-            ),
-            (Daemon::Storage, Some(token)) => {
-                let there = Addresses {
-                    director: token.addresses,
-                    ..addresses.clone()
-                };
-                defaults::storage(&there, &token.name)
-            }
-            (Daemon::Client, None) => defaults::client(&director, &labels.client),
-            (Daemon::Client, Some(token)) => defaults::client(&token.addresses, &token.name),
-        })
-    }
-
-    /// How daemons of this machine reach the Director: by what it listens on, loopback first.
-    fn director_addresses(&self, addresses: &Addresses) -> Result<Vec<String>, MachineError> {
-        let config = self.layout.config(Daemon::Director);
-        if !is_there(&config)? {
-            return Ok(dialled(&addresses.director_listen));
-        }
-        let listen = listen::strings(&config, "director", "listen")?;
-        Ok(dialled(if listen.is_empty() {
-            &addresses.director_listen
-        } else {
-            &listen
-        }))
-    }
-
-    fn listen_elsewhere(&self, daemon: Daemon, addresses: &Addresses) -> Result<(), MachineError> {
-        let (listens, told) = match daemon {
-            Daemon::Director => (&addresses.director_listen, &addresses.director),
-            Daemon::Storage => (&addresses.storage_listen, &addresses.storage),
-            Daemon::Client => return Ok(()),
-        };
-        let path = self.layout.config(daemon);
-        let now = listen::strings(&path, daemon.word(), "listen")?;
-        if self.arguments.listen.is_none() || now == *listens {
-            return Ok(());
-        }
-        if running(&self.layout, daemon).is_some() {
-            return Err(MachineError::Refused(format!(
-                "the {} runs and listens on {}\n  `holdfast down` first, then `holdfast up` with the same options",
-                daemon.title(),
-                now.join(", ")
-            )));
-        }
-        listen::set(
-            &path,
-            daemon.word(),
-            &[("listen", listens), ("addresses", told)],
-        )
-    }
-
-    /// All ports are looked at before anything is started.
-    fn check_ports(&self, wanted: &[Daemon]) -> Result<(), MachineError> {
-        for daemon in wanted {
-            if *daemon == Daemon::Client || running(&self.layout, *daemon).is_some() {
-                continue;
-            }
-            for address in listen::configured(&self.layout, *daemon)? {
-                ports::try_listen(address).map_err(|refused| match refused {
-                    ports::Refused::Taken => MachineError::PortTaken {
-                        address: address.to_string(),
-                        holder: ports::holder(address.port()),
-                        command: "up".into(),
-                        free: ports::free_base(self.arguments.port_base),
-                        config: self.layout.config(*daemon),
-                    },
-                    ports::Refused::Other(source) => MachineError::Address {
-                        address: address.to_string(),
-                        source,
-                    },
-                })?;
-            }
-        }
-        Ok(())
     }
 
     async fn director(&mut self) -> Result<(), MachineError> {
@@ -276,8 +141,18 @@ impl Up<'_> {
     }
 
     async fn connection(&self) -> Result<Director, MachineError> {
-        let access = load(&self.layout.admin_file(), None)?;
+        let addresses = self.loopback_first()?;
+        let access = load(
+            &self.layout.admin_file(),
+            addresses.first().map(String::as_str),
+        )?;
         Ok(Director::open(&access).await?)
+    }
+
+    /// How this machine dials its own Director: what others are told may be a name that is not known here.
+    fn loopback_first(&self) -> Result<Vec<String>, MachineError> {
+        let config = self.layout.config(Daemon::Director);
+        Ok(dialled(&listen::strings(&config, "director", "listen")?))
     }
 
     /// `console.toml` = what the Director wrote for us, with the root certificate's place made absolute.
@@ -290,6 +165,9 @@ impl Up<'_> {
         let text = std::fs::read_to_string(&admin).map_err(file("read", &admin))?;
         let mut access: Access = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
         let root = self.layout.folder(Daemon::Director).join(&access.root);
+        let here = self.loopback_first()?;
+        access.addresses.retain(|told| !here.contains(told));
+        access.addresses.splice(0..0, here);
         access.root = root
             .to_str()
             .ok_or_else(|| bad("the folder's name is not UTF-8".into()))?
@@ -310,24 +188,7 @@ impl Up<'_> {
     async fn joined(&mut self, daemon: Daemon) -> Result<(), MachineError> {
         let name = self.name(daemon)?;
         let local = is_there(&self.layout.admin_file())?;
-        if !self.layout.is_enrolled(daemon) {
-            let token = match (&self.arguments.token, local) {
-                (Some(token), _) => token.clone(),
-                (None, true) => enrol::token(&self.connection().await?, daemon, &name).await?,
-                (None, false) => {
-                    return Err(MachineError::Refused(format!(
-                        "the {} has no certificate yet and its Director is on another machine\n  there: `holdfast {} add {name}` prints the command with the token",
-                        daemon.title(),
-                        daemon.word()
-                    )));
-                }
-            };
-            self.screen.note(&format!(
-                "{}: makes its key and takes its certificate",
-                daemon.title()
-            ));
-            enrol::enrol(&self.layout, &self.programs, daemon, &token).await?;
-        }
+        self.enrolled(daemon, &name, local).await?;
         let log_from = self.start_unless_running(daemon)?;
         let limit = Instant::now()
             + if local {
@@ -346,6 +207,39 @@ impl Up<'_> {
             self.check_alive(daemon, log_from, limit)?;
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Gives the daemon its certificate: when it has none, or a token was brought for a new one.
+    async fn enrolled(&self, daemon: Daemon, name: &str, local: bool) -> Result<(), MachineError> {
+        let has = self.layout.is_enrolled(daemon);
+        let token = match (&self.arguments.token, has) {
+            (None, true) => return Ok(()),
+            (Some(_), true) if running(&self.layout, daemon).is_some() => {
+                self.screen.note(&format!(
+                    "{}: runs with its certificate, the token was not used; to take a new one: `holdfast down --only {}` first",
+                    daemon.title(),
+                    daemon.word()
+                ));
+                return Ok(());
+            }
+            (Some(token), _) => {
+                enrol::brought(token, daemon)?;
+                token.clone()
+            }
+            (None, false) if local => enrol::token(&self.connection().await?, daemon, name).await?,
+            (None, false) => {
+                return Err(MachineError::Refused(format!(
+                    "the {} has no certificate yet and its Director is on another machine\n  there: `holdfast {} add {name}` prints the command with the token",
+                    daemon.title(),
+                    daemon.word()
+                )));
+            }
+        };
+        self.screen.note(&format!(
+            "{}: makes its key and takes its certificate",
+            daemon.title()
+        ));
+        enrol::enrol(&self.layout, &self.programs, daemon, &token).await
     }
 
     async fn is_connected(&self, daemon: Daemon, name: &str) -> bool {
@@ -467,34 +361,5 @@ impl Up<'_> {
             loopback_only,
             fresh: self.fresh,
         })
-    }
-}
-
-/// Listen addresses as this machine dials them: a wildcard is reached by loopback, and loopback comes first.
-fn dialled(listen: &[String]) -> Vec<String> {
-    let mut addresses: Vec<String> = listen
-        .iter()
-        .map(|a| {
-            a.replace("0.0.0.0:", "127.0.0.1:")
-                .replace("[::]:", "127.0.0.1:")
-        })
-        .collect();
-    addresses.sort_by_key(|a| !(a.starts_with("127.") || a.starts_with("[::1]")));
-    addresses.dedup();
-    addresses
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_dials_loopback_first() {
-        let listen = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
-        assert_eq!(
-            dialled(&listen(&["192.0.2.1:9311", "127.0.0.1:9311"])),
-            ["127.0.0.1:9311", "192.0.2.1:9311"]
-        );
-        assert_eq!(dialled(&listen(&["0.0.0.0:9311"])), ["127.0.0.1:9311"]);
     }
 }

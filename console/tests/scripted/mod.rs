@@ -1,6 +1,7 @@
 //! A Director that says what a test scripts: real TLS by a real authority, the console's real program against it.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
@@ -12,18 +13,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// One answer: `METHOD /path?query` as the console must ask, then what it gets.
+/// What a request gets.
 pub struct Answer {
-    pub request: &'static str,
     pub status: u16,
     pub kind: &'static str,
     pub body: String,
 }
 
+/// From `METHOD /path?query` to an answer.
+pub type Respond = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+
 /// JSON with status 200.
-pub fn json(request: &'static str, body: &serde_json::Value) -> Answer {
+pub fn json(body: &serde_json::Value) -> Answer {
     Answer {
-        request,
         status: 200,
         kind: "application/json",
         body: body.to_string(),
@@ -31,12 +33,23 @@ pub fn json(request: &'static str, body: &serde_json::Value) -> Answer {
 }
 
 /// An event stream.
-pub fn events(request: &'static str, body: &str) -> Answer {
+pub fn events(body: &str) -> Answer {
     Answer {
-        request,
         status: 200,
         kind: "text/event-stream",
         body: body.to_owned(),
+    }
+}
+
+/// A refusal.
+pub fn problem(status: u16, code: &str, detail: &str) -> Answer {
+    let body = serde_json::json!({
+        "title": "refused", "status": status, "code": code, "detail": detail, "remedy": "do this"
+    });
+    Answer {
+        status,
+        kind: "application/problem+json",
+        body: body.to_string(),
     }
 }
 
@@ -47,36 +60,28 @@ pub struct Script {
 }
 
 impl Script {
-    /// Starts it; answers are given in any order, each once, in the order of the script for equal requests.
-    pub async fn start(answers: Vec<Answer>) -> Self {
-        let installation = Installation::new().unwrap();
-        let credentials = installation.director_store().unwrap();
-        let config =
-            server_config(&credentials.current(), &[b"http/1.1"], ClientAuth::None).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+    /// Starts it; each answer is given once, in the order of the script for equal requests.
+    pub async fn start(answers: Vec<(&'static str, Answer)>) -> Self {
+        let answers = Mutex::new(VecDeque::from(answers));
+        let respond = move |request: &str| {
+            let mut answers = answers.lock().unwrap();
+            let at = answers.iter().position(|(asked, _)| *asked == request);
+            let found = at
+                .and_then(|at| answers.remove(at))
+                .map(|(_, answer)| answer);
+            found.unwrap_or_else(|| {
+                problem(404, "not-found", &format!("the script has no {request}"))
+            })
+        };
         let folder = tempfile::tempdir().unwrap();
-        let name = installation.director.dns_name();
-        write_access(
-            folder.path(),
-            &name,
-            port,
-            &pem("CERTIFICATE", installation.root()),
-        );
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
-        let log = heard.clone();
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(
-                    acceptor.clone(),
-                    socket,
-                    answers.clone(),
-                    log.clone(),
-                ));
-            }
-        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        direct(
+            listener,
+            &folder.path().join("console.toml"),
+            Arc::new(respond),
+            heard.clone(),
+        );
         Self { folder, heard }
     }
 
@@ -98,20 +103,47 @@ impl Script {
     }
 }
 
-/// `console.toml` and what it names.
-pub fn write_access(folder: &Path, name: &str, port: u16, root: &str) {
+/// Serves in the background and writes the access a console needs.
+pub fn direct(
+    listener: TcpListener,
+    access: &Path,
+    respond: Respond,
+    heard: Arc<Mutex<Vec<String>>>,
+) {
+    let installation = Installation::new().unwrap();
+    let credentials = installation.director_store().unwrap();
+    let config = server_config(&credentials.current(), &[b"http/1.1"], ClientAuth::None).unwrap();
+    let address = listener.local_addr().unwrap();
+    let root = pem("CERTIFICATE", installation.root());
+    write_access(access, &installation.director.dns_name(), address, &root);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(serve(
+                acceptor.clone(),
+                socket,
+                respond.clone(),
+                heard.clone(),
+            ));
+        }
+    });
+}
+
+/// `console.toml` (or `admin.toml`) and what it names.
+pub fn write_access(path: &Path, name: &str, address: SocketAddr, root: &str) {
+    let port = address.port();
     let text = format!(
-        "url = \"https://{name}:{port}\"\naddresses = [\"127.0.0.1:{port}\"]\ntoken_file = \"token\"\nroot = \"root.pem\"\n"
+        "url = \"https://{name}:{port}\"\naddresses = [\"{address}\"]\ntoken_file = \"token\"\nroot = \"root.pem\"\n"
     );
-    std::fs::write(folder.join("console.toml"), text).unwrap();
-    std::fs::write(folder.join("token"), "the-token\n").unwrap();
-    std::fs::write(folder.join("root.pem"), root).unwrap();
+    std::fs::write(path.with_file_name("token"), "the-token\n").unwrap();
+    std::fs::write(path.with_file_name("root.pem"), root).unwrap();
+    std::fs::write(path, text).unwrap();
 }
 
 async fn serve(
     acceptor: TlsAcceptor,
     socket: TcpStream,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+    respond: Respond,
     heard: Arc<Mutex<Vec<String>>>,
 ) {
     let Ok(mut stream) = acceptor.accept(socket).await else {
@@ -124,11 +156,10 @@ async fn serve(
         }
         let text = String::from_utf8(bytes.clone()).unwrap();
         if let Some((head, _)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|l| {
-                l.to_lowercase()
-                    .strip_prefix("content-length: ")
-                    .map(str::to_owned)
-            });
+            let lower = head.to_lowercase();
+            let length = lower
+                .lines()
+                .find_map(|l| l.strip_prefix("content-length: "));
             break (
                 head.to_owned(),
                 length.map_or(0, |l| l.parse::<usize>().unwrap()),
@@ -145,22 +176,14 @@ async fn serve(
         .lock()
         .unwrap()
         .push(format!("{request} {body}").trim_end().to_owned());
-    let authorized = head
+    let answer = if head
         .to_lowercase()
-        .contains("authorization: bearer the-token");
-    let found = {
-        let mut answers = answers.lock().unwrap();
-        let at = answers.iter().position(|a| a.request == request);
-        at.and_then(|at| answers.remove(at)).filter(|_| authorized)
+        .contains("authorization: bearer the-token")
+    {
+        respond(&request)
+    } else {
+        problem(401, "unauthenticated", "no token")
     };
-    let answer = found.unwrap_or_else(|| {
-        problem(
-            "",
-            404,
-            "not-found",
-            &format!("the script has no {request}"),
-        )
-    });
     let text = format!(
         "HTTP/1.1 {} X\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}",
         answer.status,
@@ -170,15 +193,4 @@ async fn serve(
     );
     stream.write_all(text.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
-}
-
-/// A refusal.
-pub fn problem(request: &'static str, status: u16, code: &str, detail: &str) -> Answer {
-    let body = serde_json::json!({"title": "refused", "status": status, "code": code, "detail": detail, "remedy": "do this"});
-    Answer {
-        request,
-        status,
-        kind: "application/problem+json",
-        body: body.to_string(),
-    }
 }

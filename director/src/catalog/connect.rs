@@ -11,6 +11,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Postgres, Transaction};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::embedded::Embedded;
 use super::error::{CatalogError, During};
@@ -21,6 +22,8 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 const OLDEST_SERVER: u32 = 14;
 /// Connections of one Director: ingests take one each, short questions share the rest.
 const MAX_CONNECTIONS: u32 = 20;
+/// How many of them ingests take at most.
+const INGEST_CONNECTIONS: usize = 6;
 /// Longest wait for a free or a new connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -47,6 +50,8 @@ pub enum Durability {
 #[derive(Clone)]
 pub struct Catalog {
     pool: PgPool,
+    /// What ingests may take of the pool: however many runs end at once, questions find a connection.
+    ingests: Arc<Semaphore>,
     embedded: Option<Arc<Embedded>>,
 }
 
@@ -103,6 +108,7 @@ impl Catalog {
             .connect_lazy_with(options);
         let catalog = Self {
             pool,
+            ingests: Arc::new(Semaphore::new(INGEST_CONNECTIONS)),
             embedded: None,
         };
         catalog.check_server(durability).await?;
@@ -193,6 +199,11 @@ impl Catalog {
         &self.pool
     }
 
+    /// A turn at writing rows. Each is short (one batch), so every ingest gets on.
+    pub(super) async fn ingest_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.ingests.acquire().await.ok()
+    }
+
     pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, CatalogError> {
         self.pool
             .acquire()
@@ -227,4 +238,19 @@ fn session(options: PgConnectOptions) -> PgConnectOptions {
         ("client_min_messages", "warning"),
         ("TimeZone", "UTC"),
     ])
+}
+
+/// For the few statements whose work follows the size of a snapshot.
+pub(super) trait LongWork {
+    /// Lifts the limit of a statement's time until the transaction ends.
+    async fn without_time_limit(&mut self) -> Result<(), sqlx::Error>;
+}
+
+impl LongWork for Transaction<'static, Postgres> {
+    async fn without_time_limit(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("SET LOCAL statement_timeout = 0")
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
 }

@@ -107,15 +107,12 @@ impl Catalog {
         client_id: Uuid,
         client: &str,
     ) -> Result<Series, CatalogError> {
-        self.adopt_series(Uuid::new_v4(), job, client_id, client)
+        self.make_series(Uuid::new_v4(), job, client_id, client)
             .await
     }
 
-    /// As [`Catalog::series_for`], with the UUID a new series gets: rebuild knows it from a volume.
-    ///
-    /// # Errors
-    /// The catalog cannot be written.
-    pub async fn adopt_series(
+    /// Found, or made under this UUID.
+    pub(super) async fn make_series(
         &self,
         uuid: Uuid,
         job: &str,

@@ -62,21 +62,6 @@ pub struct Snapshot {
     pub storage: Option<Uuid>,
 }
 
-/// A snapshot in a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
-    /// Pool.
-    pub pool: String,
-    /// Storage Daemon.
-    pub storage: Uuid,
-    /// What it is good for.
-    pub state: SnapshotState,
-    /// Kept there until; `None` = as long as the snapshot.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Made at.
-    pub made_at: DateTime<Utc>,
-}
-
 /// Which snapshots. `None` = any.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SnapshotFilter {
@@ -121,18 +106,6 @@ impl FromRow<'_, PgRow> for Snapshot {
                 .try_get::<Option<String>, _>("pool")?
                 .unwrap_or_default(),
             storage: row.try_get("storage")?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for Copy {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            pool: row.try_get("pool")?,
-            storage: row.try_get("storage")?,
-            state: row.try_get("state")?,
-            expires_at: row.at_opt("expires_at")?,
-            made_at: row.at("made_at")?,
         })
     }
 }
@@ -236,20 +209,6 @@ impl Catalog {
         .during("list snapshots")
     }
 
-    /// All copies of a snapshot, good ones first.
-    ///
-    /// # Errors
-    /// The catalog cannot be read.
-    pub async fn copies(&self, id: SnapshotId) -> Result<Vec<Copy>, CatalogError> {
-        sqlx::query_as(
-            "SELECT * FROM copy WHERE snapshot = $1 ORDER BY state = 'good' DESC, made_at, pool",
-        )
-        .bind(id.as_bytes().as_slice())
-        .fetch_all(self.pool())
-        .await
-        .during("list a snapshot's copies")
-    }
-
     /// Changes how long a snapshot is kept. `false` = there is none, or it is released.
     ///
     /// # Errors
@@ -268,35 +227,5 @@ impl Catalog {
         .await
         .during("set a snapshot's keep-until")?;
         Ok(done.rows_affected() == 1)
-    }
-
-    /// Marks a snapshot as reaching damage, with all its copies on a Storage Daemon; it is broken as a whole when no
-    /// good copy is left.
-    ///
-    /// # Errors
-    /// The catalog cannot be written.
-    pub async fn break_copy(
-        &self,
-        id: SnapshotId,
-        storage: Uuid,
-        reason: &str,
-    ) -> Result<(), CatalogError> {
-        let mut tx = self.begin().await?;
-        sqlx::query("UPDATE copy SET state = 'broken' WHERE snapshot = $1 AND storage = $2 AND state = 'good'")
-            .bind(id.as_bytes().as_slice())
-            .bind(storage)
-            .execute(&mut *tx)
-            .await
-            .during("mark a copy broken")?;
-        sqlx::query(
-            "UPDATE snapshot SET state = 'broken', state_reason = $2 WHERE id = $1 AND state = 'good' \
-             AND NOT EXISTS (SELECT 1 FROM copy WHERE snapshot = $1 AND state = 'good')",
-        )
-        .bind(id.as_bytes().as_slice())
-        .bind(reason)
-        .execute(&mut *tx)
-        .await
-        .during("mark a snapshot broken")?;
-        tx.commit().await.during("mark a snapshot broken")
     }
 }

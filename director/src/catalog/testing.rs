@@ -159,6 +159,10 @@ impl Cluster {
     }
 }
 
+#[allow(
+    clippy::zombie_processes,
+    reason = "it outlives this program, to clear up after it"
+)]
 fn shell(binaries: &Path, folder: &Path, account: Option<&Account>) -> ChildStdin {
     use std::os::unix::process::CommandExt;
     let mut shell = Command::new("/bin/sh");

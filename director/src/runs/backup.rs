@@ -75,7 +75,14 @@ pub(super) struct Backup {
 
 /// Drives a run to its end, or until the Director stops.
 pub(super) async fn drive(driven: Driven, follow: Follow) -> Result<(), Halt> {
-    let backup = Backup { driven, follow, ended: None, told: None, overlapped: None, canceled: None };
+    let backup = Backup {
+        driven,
+        follow,
+        ended: None,
+        told: None,
+        overlapped: None,
+        canceled: None,
+    };
     backup.run().await
 }
 
@@ -84,7 +91,9 @@ impl Backup {
         let mut tries = 0;
         if matches!(self.driven.state, State::Running | State::Committing) {
             let Some(place) = self.reopen().await? else {
-                let event = Event::Failed("the catalog does not say where this run wrote: start it again".to_owned());
+                let event = Event::Failed(
+                    "the catalog does not say where this run wrote: start it again".to_owned(),
+                );
                 return self.driven.end(event, None).await;
             };
             match self.settle(&place).await? {
@@ -105,7 +114,9 @@ impl Backup {
             match flow {
                 Flow::Committed(snapshot) => return self.commit(place, &snapshot).await,
                 Flow::Over(event) => return self.over(event).await,
-                Flow::Interrupted(reason) if tries >= TRIES => return self.over(Event::GivenUp(reason)).await,
+                Flow::Interrupted(reason) if tries >= TRIES => {
+                    return self.over(Event::GivenUp(reason)).await;
+                }
                 Flow::Interrupted(reason) => self.interrupted(reason).await?,
             }
         }
@@ -128,7 +139,13 @@ impl Backup {
     }
 
     async fn interrupted(&mut self, reason: String) -> Result<(), Halt> {
-        self.driven.log.say(Severity::Notice, format!("interrupted: {reason}; the run will be resumed")).await;
+        self.driven
+            .log
+            .say(
+                Severity::Notice,
+                format!("interrupted: {reason}; the run will be resumed"),
+            )
+            .await;
         if let Some((_, recorded)) = self.ended.take() {
             let _ = recorded.send(());
         }
@@ -144,20 +161,17 @@ impl Backup {
     async fn attempt(&mut self) -> Result<Result<(Place, Flow), Event>, Halt> {
         let inner = Arc::clone(&self.driven.inner);
         let stop = &inner.stop;
-        let refused = std::cell::RefCell::new(None);
+        let row = &self.driven.row;
         let planned = patiently(stop, || async {
-            match plan::backup(&inner, &self.driven.row).await {
-                Ok(plan) => Ok(Some(plan)),
-                Err(PlanError::Refused(text)) => {
-                    *refused.borrow_mut() = Some(text);
-                    Ok(None)
-                }
+            match plan::backup(&inner, row).await {
+                Ok(plan) => Ok(Ok(plan)),
+                Err(PlanError::Refused(text)) => Ok(Err(text)),
                 Err(PlanError::Catalog(error)) => Err(error),
             }
         });
         let plan = match planned.await? {
-            Some(plan) => plan,
-            None => return Ok(Err(Event::Failed(refused.take().unwrap_or_default()))),
+            Ok(plan) => plan,
+            Err(text) => return Ok(Err(Event::Failed(text))),
         };
         let job_id = self.driven.job_id();
         let start = plan.start();
@@ -175,7 +189,10 @@ impl Backup {
     /// Opens the run's ears, says what begins, and finds what the catalog's rows say now.
     async fn begin(&mut self, plan: &BackupPlan) -> Result<Place, Halt> {
         let (client, storage) = (&plan.client, &plan.storage);
-        self.listen((client.identity, &client.name), (storage.identity, &storage.name));
+        self.listen(
+            (client.identity, &client.name),
+            (storage.identity, &storage.name),
+        );
         let decision = &plan.decision;
         let text = format!(
             "backup of client {} to pool {} on storage {}: {} ({}), number {}",
@@ -183,7 +200,13 @@ impl Backup {
         );
         self.driven.log.say(Severity::Info, text).await;
         if self.driven.row.checkpoint.is_some() {
-            self.driven.log.say(Severity::Info, "resumed from the last checkpoint of this run").await;
+            self.driven
+                .log
+                .say(
+                    Severity::Info,
+                    "resumed from the last checkpoint of this run",
+                )
+                .await;
         }
         let head = self.head(plan.series.id).await?;
         Ok(Place {
@@ -197,14 +220,20 @@ impl Backup {
 
     fn listen(&mut self, client: (Identity, &str), storage: (Identity, &str)) {
         let named = |(identity, name): (Identity, &str)| Some((identity, name.to_owned()));
-        self.driven.live.set_parties(Parties { client: named(client), storage: named(storage) });
+        self.driven.live.set_parties(Parties {
+            client: named(client),
+            storage: named(storage),
+        });
         let limit = self.driven.inner.config.get().director.reconnect_limit;
         self.follow.watch([client.0, storage.0], limit);
     }
 
     async fn head(&self, series: SeriesId) -> Result<Option<PageId>, Halt> {
         let inner = &self.driven.inner;
-        let filter = SnapshotFilter { series: Some(series), ..SnapshotFilter::default() };
+        let filter = SnapshotFilter {
+            series: Some(series),
+            ..SnapshotFilter::default()
+        };
         let newest = patiently(&inner.stop, || inner.catalog.snapshots(&filter, 1)).await?;
         Ok(newest.first().map(|s| s.root))
     }
@@ -213,37 +242,70 @@ impl Backup {
     async fn order(&self, plan: &BackupPlan) -> Result<(), String> {
         let inner = &self.driven.inner;
         let order = plan.order(inner, &self.driven.row);
-        let client = inner.registry.must_get(plan.client.identity).map_err(|e| e.to_string())?;
-        client.order(Body::Backup(order), ORDER_LIMIT).await.map_err(|e| e.to_string())
+        let client = inner
+            .registry
+            .must_get(plan.client.identity)
+            .map_err(|e| e.to_string())?;
+        client
+            .order(Body::Backup(order), ORDER_LIMIT)
+            .await
+            .map_err(|e| e.to_string())
     }
 
     /// Where a run of an earlier Director wrote, with the ears opened there.
     async fn reopen(&mut self) -> Result<Option<Place>, Halt> {
         let row = &self.driven.row;
-        let (Some(series), Some(number), Some(storage)) = (row.series, row.number, row.storage) else {
+        let (Some(series), Some(number), Some(storage)) = (row.series, row.number, row.storage)
+        else {
             return Ok(None);
         };
-        let storage = Identity { role: Role::Storage, id: storage };
+        let storage = Identity {
+            role: Role::Storage,
+            id: storage,
+        };
         let inner = Arc::clone(&self.driven.inner);
         let found = patiently(&inner.stop, || inner.catalog.daemon(storage)).await?;
         let owner = patiently(&inner.stop, || inner.catalog.series(series)).await?;
-        let (Some(found), Some(owner)) = (found, owner) else { return Ok(None) };
-        let client = Identity { role: Role::File, id: owner.client_id };
+        let (Some(found), Some(owner)) = (found, owner) else {
+            return Ok(None);
+        };
+        let client = Identity {
+            role: Role::File,
+            id: owner.client_id,
+        };
         let name = self.driven.row.client.clone();
         self.listen((client, &name), (storage, &found.name));
-        self.driven.log.say(Severity::Notice, "the Director was restarted; asking the storage what became of the run").await;
+        self.driven
+            .log
+            .say(
+                Severity::Notice,
+                "the Director was restarted; asking the storage what became of the run",
+            )
+            .await;
         let head = self.head(series).await?;
-        Ok(Some(Place { series, number, storage, client, head }))
+        Ok(Some(Place {
+            series,
+            number,
+            storage,
+            client,
+            head,
+        }))
     }
 
     /// What became of a run that an earlier Director had begun.
     async fn settle(&mut self, place: &Place) -> Result<Flow, Halt> {
         let limit = self.driven.inner.config.get().director.offline_limit;
         match self.ask(place, limit).await? {
-            Some(state) if state.state == "committed" => return Ok(Flow::Committed(state.snapshot)),
+            Some(state) if state.state == "committed" => {
+                return Ok(Flow::Committed(state.snapshot));
+            }
             Some(state) if state.state == "open" => {}
             Some(_) => return Ok(Flow::Interrupted("the Director was restarted".to_owned())),
-            None => return Ok(Flow::Interrupted("the Director was restarted, the storage is not connected".to_owned())),
+            None => {
+                return Ok(Flow::Interrupted(
+                    "the Director was restarted, the storage is not connected".to_owned(),
+                ));
+            }
         }
         let reconnect = self.driven.inner.config.get().director.reconnect_limit;
         let client = self.driven.inner.registry.wait_for(place.client, reconnect);
@@ -253,7 +315,9 @@ impl Backup {
         };
         match client {
             Ok(client) if works_on(&client, self.driven.job_id().0) => self.follow(place).await,
-            _ => Ok(Flow::Interrupted("the Director was restarted, the client no longer works on the run".to_owned())),
+            _ => Ok(Flow::Interrupted(
+                "the Director was restarted, the client no longer works on the run".to_owned(),
+            )),
         }
     }
 
@@ -274,7 +338,9 @@ impl Backup {
                     self.pass_cancel_on(place).await;
                     None
                 }
-                Moment::CancelOverdue => Some(self.unless_committed(place, self.canceled_event()).await?),
+                Moment::CancelOverdue => {
+                    Some(self.unless_committed(place, self.canceled_event()).await?)
+                }
                 Moment::Stopping => return Err(Halt::Stopping),
             };
             if let Some(flow) = flow {
@@ -300,9 +366,16 @@ impl Backup {
     async fn checkpoint(&mut self, place: &Place, root: PageId) -> Result<(), Halt> {
         let inner = Arc::clone(&self.driven.inner);
         let job_id = self.driven.job_id();
-        stubbornly(&inner.stop, || inner.catalog.record_checkpoint(job_id, root)).await?;
+        stubbornly(&inner.stop, || {
+            inner.catalog.record_checkpoint(job_id, root)
+        })
+        .await?;
         self.driven.row.checkpoint = Some(root);
-        if self.overlapped.as_ref().is_some_and(|(_, task)| task.is_finished()) {
+        if self
+            .overlapped
+            .as_ref()
+            .is_some_and(|(_, task)| task.is_finished())
+        {
             self.join_overlapped().await;
         }
         if self.overlapped.is_none()
@@ -315,9 +388,15 @@ impl Backup {
                 unfinished: true,
                 done_unfinished: true,
             };
-            let leftovers = if self.told.is_some() { Leftovers::Keep } else { Leftovers::Discard };
+            let leftovers = if self.told.is_some() {
+                Leftovers::Keep
+            } else {
+                Leftovers::Discard
+            };
             let (series, number, catalog) = (place.series, place.number, inner.catalog.clone());
-            let task = async move { ingest(&catalog, storage, (series, number), (roots, leftovers)).await };
+            let task = async move {
+                ingest(&catalog, storage, (series, number), (roots, leftovers)).await
+            };
             self.overlapped = Some((root, tokio::spawn(task)));
         }
         Ok(())
@@ -325,7 +404,9 @@ impl Backup {
 
     /// Waits for the ingest of a checkpoint; a failed one is made up for by the last.
     pub(super) async fn join_overlapped(&mut self) {
-        let Some((root, task)) = self.overlapped.take() else { return };
+        let Some((root, task)) = self.overlapped.take() else {
+            return;
+        };
         match task.await {
             Ok(Ok(_)) => self.told = Some(root),
             Ok(Err(error)) => {
@@ -338,7 +419,8 @@ impl Backup {
 
     async fn client_ended(&mut self, place: &Place, end: &RunEnd) -> Result<Flow, Halt> {
         let fault = end.fault.as_ref().map(|f| FaultText(f).to_string());
-        let said = fault.unwrap_or_else(|| format!("the client says {:?} and no reason", end.outcome));
+        let said =
+            fault.unwrap_or_else(|| format!("the client says {:?} and no reason", end.outcome));
         let event = match end.outcome.as_str() {
             "incomplete" => return self.unless_committed_else(place, Flow::Interrupted(said)).await,
             "canceled" => match &self.canceled {
@@ -357,12 +439,18 @@ impl Backup {
         if let Some(reason) = self.canceled.clone() {
             self.send_cancel(daemon, &reason).await;
         }
-        let still = daemon.identity.role == Role::Storage || works_on(daemon, self.driven.job_id().0);
+        let still =
+            daemon.identity.role == Role::Storage || works_on(daemon, self.driven.job_id().0);
         let flow = if still {
-            self.unless_committed_else(place, Flow::Interrupted(String::new())).await?
+            self.unless_committed_else(place, Flow::Interrupted(String::new()))
+                .await?
         } else {
-            let text = format!("the File Daemon of client {} was restarted", self.driven.row.client);
-            self.unless_committed_else(place, Flow::Interrupted(text)).await?
+            let text = format!(
+                "the File Daemon of client {} was restarted",
+                self.driven.row.client
+            );
+            self.unless_committed_else(place, Flow::Interrupted(text))
+                .await?
         };
         // A Storage Daemon or client that still works on it goes on.
         Ok(Some(flow).filter(|flow| !still || matches!(flow, Flow::Committed(_))))
@@ -376,12 +464,16 @@ impl Backup {
         {
             self.send_cancel(&client, &text).await;
         }
-        self.unless_committed_else(place, Flow::Interrupted(text)).await
+        self.unless_committed_else(place, Flow::Interrupted(text))
+            .await
     }
 
     async fn pass_cancel_on(&mut self, place: &Place) {
         let reason = self.driven.live.cancel_reason();
-        self.driven.log.say(Severity::Notice, format!("stop asked for: {reason}")).await;
+        self.driven
+            .log
+            .say(Severity::Notice, format!("stop asked for: {reason}"))
+            .await;
         self.canceled = Some(reason.clone());
         self.follow.expect_cancel_within(CANCEL_LIMIT);
         for identity in [place.client, place.storage] {
@@ -392,7 +484,10 @@ impl Backup {
     }
 
     async fn send_cancel(&self, daemon: &Daemon, reason: &str) {
-        let order = CancelOrder { job_id: self.driven.job_id().0, reason: reason.to_owned() };
+        let order = CancelOrder {
+            job_id: self.driven.job_id().0,
+            reason: reason.to_owned(),
+        };
         // Whether it was heard shows in what the client says next, or in the limit.
         let _ = daemon.send(Body::Cancel(order)).await;
     }
@@ -423,7 +518,9 @@ impl Backup {
         let inner = Arc::clone(&self.driven.inner);
         let question = async {
             let storage = inner.registry.wait_for(place.storage, limit).await.ok()?;
-            let query = SessionQuery { job_id: self.driven.job_id().0 };
+            let query = SessionQuery {
+                job_id: self.driven.job_id().0,
+            };
             match storage.request(Body::SessionQuery(query), ASK_LIMIT).await {
                 Ok(Body::SessionState(state)) => Some(state),
                 _ => None,
@@ -433,9 +530,15 @@ impl Backup {
             state = question => state,
             () = inner.stop.cancelled() => return Err(Halt::Stopping),
         };
-        if let Some(root) = state.as_ref().and_then(|s| PageId::from_slice(&s.checkpoint).ok()) {
+        if let Some(root) = state
+            .as_ref()
+            .and_then(|s| PageId::from_slice(&s.checkpoint).ok())
+        {
             let job_id = self.driven.job_id();
-            stubbornly(&inner.stop, || inner.catalog.record_checkpoint(job_id, root)).await?;
+            stubbornly(&inner.stop, || {
+                inner.catalog.record_checkpoint(job_id, root)
+            })
+            .await?;
             self.driven.row.checkpoint = Some(root);
         }
         Ok(state)
@@ -468,16 +571,34 @@ impl Backup {
         let inner = &self.driven.inner;
         let config = inner.config.get();
         let row = &self.driven.row;
-        let pool = config.jobs.get(&row.job).and_then(|job| config.pools.get(&job.pool));
+        let pool = config
+            .jobs
+            .get(&row.job)
+            .and_then(|job| config.pools.get(&job.pool));
         let Some(pool) = pool else {
-            return Ok(Err(Event::Failed(format!("job {:?} is no longer configured", row.job))));
+            return Ok(Err(Event::Failed(format!(
+                "job {:?} is no longer configured",
+                row.job
+            ))));
         };
-        let client = patiently(&inner.stop, || inner.catalog.daemon_by_name(Role::File, &row.client)).await?;
-        let storage = patiently(&inner.stop, || inner.catalog.daemon_by_name(Role::Storage, &pool.storage)).await?;
+        let client = patiently(&inner.stop, || {
+            inner.catalog.daemon_by_name(Role::File, &row.client)
+        })
+        .await?;
+        let storage = patiently(&inner.stop, || {
+            inner.catalog.daemon_by_name(Role::Storage, &pool.storage)
+        })
+        .await?;
         Ok(match (client, storage) {
             (Some(client), Some(storage)) => Ok((client.identity, storage.identity)),
-            (None, _) => Err(Event::Failed(format!("client {:?} is not enrolled: make a token for it and enrol it", row.client))),
-            (_, None) => Err(Event::Failed(format!("storage {:?} is not enrolled: make a token for it and enrol it", pool.storage))),
+            (None, _) => Err(Event::Failed(format!(
+                "client {:?} is not enrolled: make a token for it and enrol it",
+                row.client
+            ))),
+            (_, None) => Err(Event::Failed(format!(
+                "storage {:?} is not enrolled: make a token for it and enrol it",
+                pool.storage
+            ))),
         })
     }
 }

@@ -41,7 +41,11 @@ impl Backup {
     }
 
     /// Writes the rows that are missing; waits for catalog or storage when they are away. `Err` = never.
-    async fn rows(&mut self, place: &Place, snapshot: &Snapshot) -> Result<Result<(), String>, Halt> {
+    async fn rows(
+        &mut self,
+        place: &Place,
+        snapshot: &Snapshot,
+    ) -> Result<Result<(), String>, Halt> {
         let inner = Arc::clone(&self.driven.inner);
         let Ok(root) = snapshot.root_page() else {
             return Ok(Err("the storage's snapshot has no root page".to_owned()));
@@ -56,10 +60,24 @@ impl Backup {
                 unfinished: false,
                 done_unfinished: true,
             };
-            let leftovers = if self.told.is_some() { Leftovers::Keep } else { Leftovers::Discard };
+            let leftovers = if self.told.is_some() {
+                Leftovers::Keep
+            } else {
+                Leftovers::Discard
+            };
             let work = async {
-                let storage = inner.registry.wait_for(place.storage, limit).await.map_err(|e| (false, e.to_string()))?;
-                let written = ingest(&inner.catalog, storage, (place.series, place.number), (roots, leftovers)).await;
+                let storage = inner
+                    .registry
+                    .wait_for(place.storage, limit)
+                    .await
+                    .map_err(|e| (false, e.to_string()))?;
+                let written = ingest(
+                    &inner.catalog,
+                    storage,
+                    (place.series, place.number),
+                    (roots, leftovers),
+                )
+                .await;
                 written.map_err(|e| (e.is_passing(), chain(&e)))
             };
             let error = match self.hearing(work).await? {
@@ -77,7 +95,8 @@ impl Backup {
             tracing::warn!(job_id = %self.driven.job_id(), error, "rows of a snapshot could not be written, trying again");
             // What was told is gone with the failed ingest.
             self.told = None;
-            self.hearing(tokio::time::sleep(Duration::from_secs(1))).await?;
+            self.hearing(tokio::time::sleep(Duration::from_secs(1)))
+                .await?;
         }
     }
 
@@ -100,7 +119,9 @@ impl Backup {
 
     /// Waits for the client's own end of the run, which brings the last log lines, when it is there.
     async fn last_word(&mut self, place: &Place) -> Result<(), Halt> {
-        let Some(client) = self.driven.inner.registry.get(place.client) else { return Ok(()) };
+        let Some(client) = self.driven.inner.registry.get(place.client) else {
+            return Ok(());
+        };
         let until = Instant::now() + LAST_WORD;
         while self.ended.is_none() {
             let moment = tokio::select! {
@@ -121,13 +142,29 @@ impl Backup {
         let ended = self.ended;
         let driven = self.driven;
         let said = ended.as_ref().map(|(end, _)| end);
-        let counts = snapshot.counts.or_else(|| said.and_then(|end| end.counts)).unwrap_or_default();
+        let counts = snapshot
+            .counts
+            .or_else(|| said.and_then(|end| end.counts))
+            .unwrap_or_default();
         let doubtful = counts.unsaved > 0 || said.is_some_and(|end| end.outcome == "warnings");
-        let verdict = if doubtful { Verdict::Warnings } else { Verdict::Ok };
+        let verdict = if doubtful {
+            Verdict::Warnings
+        } else {
+            Verdict::Ok
+        };
         if said.is_none() {
-            driven.log.say(Severity::Notice, "the client was lost after the commit; everything it counted is stored").await;
+            driven
+                .log
+                .say(
+                    Severity::Notice,
+                    "the client was lost after the commit; everything it counted is stored",
+                )
+                .await;
         }
-        driven.log.say(Severity::Info, summary(verdict, &counts)).await;
+        driven
+            .log
+            .say(Severity::Info, summary(verdict, &counts))
+            .await;
         let (inner, job_id, row) = (driven.inner, driven.row.job_id, driven.row);
         driven.log.close().await;
         let Ok(state @ State::Over(_)) = next(&driven.state, Event::Finished(verdict)) else {
@@ -154,9 +191,16 @@ impl Backup {
 }
 
 /// The snapshot, when it is the one this run must have stored.
-fn expected(stored: &[u8], driven: &Driven, (place, series): (&Place, Option<&Series>)) -> Result<Snapshot, String> {
-    let snapshot = Snapshot::from_bytes(stored).map_err(|e| format!("the storage's snapshot cannot be read: {e}"))?;
-    let uuid = series.map(|s| s.uuid.as_bytes().to_vec()).unwrap_or_default();
+fn expected(
+    stored: &[u8],
+    driven: &Driven,
+    (place, series): (&Place, Option<&Series>),
+) -> Result<Snapshot, String> {
+    let snapshot = Snapshot::from_bytes(stored)
+        .map_err(|e| format!("the storage's snapshot cannot be read: {e}"))?;
+    let uuid = series
+        .map(|s| s.uuid.as_bytes().to_vec())
+        .unwrap_or_default();
     let right = snapshot.job_id == driven.job_id().0
         && snapshot.number == u64::from(place.number.0)
         && snapshot.series == uuid
@@ -164,7 +208,10 @@ fn expected(stored: &[u8], driven: &Driven, (place, series): (&Place, Option<&Se
     if right {
         Ok(snapshot)
     } else {
-        Err("the storage answered with the snapshot of another run: nothing is counted as saved".to_owned())
+        Err(
+            "the storage answered with the snapshot of another run: nothing is counted as saved"
+                .to_owned(),
+        )
     }
 }
 

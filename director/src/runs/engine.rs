@@ -19,7 +19,7 @@ use super::live::{Board, Heard, Live};
 use super::queue;
 use super::record::now;
 use crate::authority::Authority;
-use crate::catalog::{Catalog, CatalogError, NewRun, Origin, Outcome, Run, RunKind, RunState};
+use crate::catalog::{Catalog, CatalogError, NewRun, Origin, Outcome, RunKind, RunState};
 use crate::config::LiveConfig;
 use crate::daemons::{DaemonEvent, Happening, Registry};
 use crate::policy::admission::Candidate;
@@ -142,9 +142,13 @@ impl Runs {
     pub async fn start(&self, events: mpsc::Receiver<DaemonEvent>) -> Result<(), CatalogError> {
         queue::take_up(&self.inner).await?;
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { queue::work(&inner).await });
+        self.inner
+            .tasks
+            .spawn(async move { queue::work(&inner).await });
         let runs = self.clone();
-        self.inner.tasks.spawn(async move { runs.hear(events).await });
+        self.inner
+            .tasks
+            .spawn(async move { runs.hear(events).await });
         Ok(())
     }
 
@@ -162,15 +166,25 @@ impl Runs {
     ///
     /// # Errors
     /// No such job or client; the catalog cannot be read.
-    pub async fn backups(&self, start: &StartBackup, origin: Origin) -> Result<Vec<NewRun>, RunError> {
+    pub async fn backups(
+        &self,
+        start: &StartBackup,
+        origin: Origin,
+    ) -> Result<Vec<NewRun>, RunError> {
         let config = self.inner.config.get();
-        let job = config.jobs.get(&start.job).ok_or_else(|| RunError::NoJob(start.job.clone()))?;
+        let job = config
+            .jobs
+            .get(&start.job)
+            .ok_or_else(|| RunError::NoJob(start.job.clone()))?;
         let clients: Vec<&String> = match &start.client {
             None => job.clients.iter().collect(),
             Some(name) => match job.clients.iter().find(|c| *c == name) {
                 Some(client) => vec![client],
                 None => {
-                    return Err(RunError::NoClient { job: start.job.clone(), client: name.clone() });
+                    return Err(RunError::NoClient {
+                        job: start.job.clone(),
+                        client: name.clone(),
+                    });
                 }
             },
         };
@@ -179,7 +193,11 @@ impl Runs {
         let parameters = serde_json::json!(BackupParameters { level: Some(level) });
         let mut rows = Vec::with_capacity(clients.len());
         for client in clients {
-            let known = self.inner.catalog.daemon_by_name(Role::File, client).await?;
+            let known = self
+                .inner
+                .catalog
+                .daemon_by_name(Role::File, client)
+                .await?;
             rows.push(NewRun {
                 job: start.job.clone(),
                 client: client.clone(),
@@ -226,9 +244,17 @@ impl Runs {
     /// # Errors
     /// No such run, or it is over; the catalog cannot be written.
     pub async fn cancel(&self, job_id: JobId, reason: &str) -> Result<(), RunError> {
-        let row = self.inner.catalog.run(job_id).await?.ok_or(RunError::NoRun(job_id))?;
+        let row = self
+            .inner
+            .catalog
+            .run(job_id)
+            .await?
+            .ok_or(RunError::NoRun(job_id))?;
         if row.state.is_final() {
-            return Err(RunError::Over { job_id, state: row.state });
+            return Err(RunError::Over {
+                job_id,
+                state: row.state,
+            });
         }
         if self.inner.driven.lock().contains_key(&job_id) {
             self.inner.board.place(job_id).cancel(reason);
@@ -261,9 +287,16 @@ impl Runs {
             return Ok(Some(live));
         }
         let row = self.inner.catalog.run(job_id).await?;
-        let live = row.filter(|r| !r.state.is_final()).map(|_| self.inner.board.place(job_id));
+        let live = row
+            .filter(|r| !r.state.is_final())
+            .map(|_| self.inner.board.place(job_id));
         // It may have ended between the question and the answer: then nobody would ever say so.
-        let over = self.inner.catalog.run(job_id).await?.is_none_or(|r| r.state.is_final());
+        let over = self
+            .inner
+            .catalog
+            .run(job_id)
+            .await?
+            .is_none_or(|r| r.state.is_final());
         if over {
             self.inner.board.over(job_id);
         }
@@ -282,7 +315,9 @@ impl Runs {
                 event = events.recv() => event,
                 () = self.inner.stop.cancelled() => None,
             };
-            let Some(DaemonEvent { from, what }) = event else { return };
+            let Some(DaemonEvent { from, what }) = event else {
+                return;
+            };
             match what {
                 Happening::Connected(_) | Happening::Disconnected => self.wake(),
                 Happening::Said(body) => self.said(from, body).await,
@@ -300,7 +335,8 @@ impl Runs {
             }
             Body::LogLines(lines) => {
                 if let Some(live) = self.inner.board.of(JobId(lines.job_id), from) {
-                    live.deliver(Heard::Log(live.source(from), lines.lines)).await;
+                    live.deliver(Heard::Log(live.source(from), lines.lines))
+                        .await;
                 }
             }
             Body::Session(event) => self.session(from, event).await,
@@ -308,7 +344,10 @@ impl Runs {
                 let catalog = self.inner.catalog.clone();
                 self.inner.tasks.spawn(async move {
                     if let Err(error) = catalog.record_storage(from.id, &report, now()).await {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "a storage report is lost; the next one tells the same");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a storage report is lost; the next one tells the same"
+                        );
                     }
                 });
             }
@@ -371,7 +410,11 @@ impl Runs {
 }
 
 /// A snapshot committed by a run that had been given up: nobody will publish it, so its space is given free.
-async fn release_stray(inner: &Inner, from: Identity, event: SessionEvent) -> Result<(), CatalogError> {
+async fn release_stray(
+    inner: &Inner,
+    from: Identity,
+    event: SessionEvent,
+) -> Result<(), CatalogError> {
     let job_id = JobId(event.job_id);
     let given_up = inner
         .catalog
@@ -390,7 +433,9 @@ async fn release_stray(inner: &Inner, from: Identity, event: SessionEvent) -> Re
         term: inner.term.0,
     };
     if let Some(storage) = inner.registry.get(from)
-        && let Err(error) = storage.order(Body::Note(note), Duration::from_secs(30)).await
+        && let Err(error) = storage
+            .order(Body::Note(note), Duration::from_secs(30))
+            .await
     {
         tracing::warn!(%job_id, error = &error as &dyn std::error::Error, "the stray snapshot of a run stays");
     }

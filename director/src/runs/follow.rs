@@ -10,6 +10,7 @@ use common::ids::{Identity, Role};
 use common::protocol::control::SessionEvent;
 use common::protocol::orders::RunEnd;
 use common::shutdown::StopToken;
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -60,7 +61,12 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    pub fn new(live: Arc<Live>, mailbox: mpsc::Receiver<Heard>, registry: Registry, stop: StopToken) -> Self {
+    pub fn new(
+        live: Arc<Live>,
+        mailbox: mpsc::Receiver<Heard>,
+        registry: Registry,
+        stop: StopToken,
+    ) -> Self {
         Self {
             live,
             mailbox,
@@ -82,7 +88,11 @@ impl Follow {
             .map(|identity| {
                 let daemon = self.registry.get(identity);
                 let until = daemon.is_none().then(|| Instant::now() + limit);
-                Watched { identity, daemon, until }
+                Watched {
+                    identity,
+                    daemon,
+                    until,
+                }
             })
             .collect();
     }
@@ -145,7 +155,11 @@ impl Follow {
 
     fn note_losses(&mut self) {
         for watched in &mut self.watched {
-            if watched.daemon.as_ref().is_some_and(Daemon::is_gone) {
+            if watched
+                .daemon
+                .as_ref()
+                .is_some_and(|d| d.gone().now_or_never().is_some())
+            {
                 watched.daemon = None;
                 watched.until = Some(Instant::now() + self.limit);
             }
@@ -157,7 +171,10 @@ impl Follow {
         if self.cancel_until.take_if(|until| *until <= now).is_some() {
             return Some(Moment::CancelOverdue);
         }
-        let lost = self.watched.iter_mut().find(|w| w.until.is_some_and(|until| until <= now))?;
+        let lost = self
+            .watched
+            .iter_mut()
+            .find(|w| w.until.is_some_and(|until| until <= now))?;
         lost.until = None;
         Some(Moment::Lost(lost.identity.role))
     }
@@ -165,13 +182,13 @@ impl Follow {
 
 /// Returns when the connection of a watched daemon that is here ends.
 async fn gone(watched: &[Watched]) {
-    let mut ends: Vec<_> = watched.iter().filter_map(|w| w.daemon.as_ref()).map(|d| Box::pin(d.gone())).collect();
+    let ends: Vec<_> = watched
+        .iter()
+        .filter_map(|w| w.daemon.as_ref())
+        .map(|d| Box::pin(d.gone()))
+        .collect();
     if ends.is_empty() {
         return std::future::pending().await;
     }
-    std::future::poll_fn(|context| {
-        let over = ends.iter_mut().any(|end| end.as_mut().poll(context).is_ready());
-        if over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
+    futures_util::future::select_all(ends).await;
 }

@@ -122,7 +122,10 @@ impl Live {
 
     fn is_party(&self, who: Identity) -> bool {
         let parties = self.parties.lock();
-        [&parties.client, &parties.storage].into_iter().flatten().any(|(id, _)| *id == who)
+        [&parties.client, &parties.storage]
+            .into_iter()
+            .flatten()
+            .any(|(id, _)| *id == who)
     }
 
     /// How the log names a daemon: `client web01`.
@@ -178,7 +181,10 @@ impl Live {
         let counts = progress.counts.unwrap_or_default();
         let bytes = counts.protected_bytes.max(counts.read_bytes);
         let rate = self.meter.lock().rate(bytes);
-        let left = progress.expected_bytes.checked_sub(bytes).filter(|_| progress.expected_bytes > 0);
+        let left = progress
+            .expected_bytes
+            .checked_sub(bytes)
+            .filter(|_| progress.expected_bytes > 0);
         let shown = Shown {
             status: RunStatus::Running,
             entries: counts.entries,
@@ -230,7 +236,12 @@ pub(super) struct Board {
 impl Board {
     /// The run's place on the board, made when it has none. Only for runs that the catalog says are not over.
     pub fn place(&self, job_id: JobId) -> Arc<Live> {
-        Arc::clone(self.runs.lock().entry(job_id).or_insert_with(|| Arc::new(Live::new(job_id))))
+        Arc::clone(
+            self.runs
+                .lock()
+                .entry(job_id)
+                .or_insert_with(|| Arc::new(Live::new(job_id))),
+        )
     }
 
     /// The run, for a daemon that takes part in it: nobody else may speak about it.

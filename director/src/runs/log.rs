@@ -59,12 +59,20 @@ impl RunLog {
     }
 }
 
-async fn write(catalog: Catalog, live: Arc<Live>, mut queue: mpsc::Receiver<LogLine>, stop: StopToken) {
+async fn write(
+    catalog: Catalog,
+    live: Arc<Live>,
+    mut queue: mpsc::Receiver<LogLine>,
+    stop: StopToken,
+) {
     let job_id: JobId = live.job_id;
     let mut batch = Vec::with_capacity(64);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let count = |severity: Severity| {
-            batch.iter().filter(|line| line.severity == i32::from(severity)).count() as u64
+            batch
+                .iter()
+                .filter(|line| line.severity == i32::from(severity))
+                .count() as u64
         };
         match stubbornly(&stop, || catalog.append_log(job_id, &batch)).await {
             Ok(seq) => live.logged(seq.into(), count(Severity::Warning), count(Severity::Error)),

@@ -102,8 +102,12 @@ pub fn next(state: &State, event: Event) -> Result<State, Illegal> {
             Verdict::Warnings => End::Warnings,
         }),
         (S::Running | S::Waiting(_), E::GivenUp(reason)) => S::Over(End::Incomplete(reason)),
-        (S::Queued | S::Waiting(_) | S::Running | S::Committing, E::Failed(reason)) => S::Over(End::Error(reason)),
-        (S::Queued | S::Waiting(_) | S::Running, E::Canceled(reason)) => S::Over(End::Canceled(reason)),
+        (S::Queued | S::Waiting(_) | S::Running | S::Committing, E::Failed(reason)) => {
+            S::Over(End::Error(reason))
+        }
+        (S::Queued | S::Waiting(_) | S::Running, E::Canceled(reason)) => {
+            S::Over(End::Canceled(reason))
+        }
         (state, event) => {
             return Err(Illegal {
                 state: state.clone(),
@@ -135,7 +139,9 @@ impl State {
     pub fn reason(&self) -> &str {
         match self {
             Self::Waiting(reason)
-            | Self::Over(End::Error(reason) | End::Canceled(reason) | End::Incomplete(reason)) => reason,
+            | Self::Over(End::Error(reason) | End::Canceled(reason) | End::Incomplete(reason)) => {
+                reason
+            }
             _ => "",
         }
     }
@@ -151,11 +157,22 @@ mod tests {
     }
 
     fn states() -> Vec<State> {
-        let over = [End::Ok, End::Warnings, End::Error(r()), End::Canceled(r()), End::Incomplete(r())];
-        [State::Queued, State::Waiting(r()), State::Running, State::Committing]
-            .into_iter()
-            .chain(over.map(State::Over))
-            .collect()
+        let over = [
+            End::Ok,
+            End::Warnings,
+            End::Error(r()),
+            End::Canceled(r()),
+            End::Incomplete(r()),
+        ];
+        [
+            State::Queued,
+            State::Waiting(r()),
+            State::Running,
+            State::Committing,
+        ]
+        .into_iter()
+        .chain(over.map(State::Over))
+        .collect()
     }
 
     fn events() -> [Event; 9] {
@@ -177,9 +194,18 @@ mod tests {
         // One row per state, one letter per event in the order of `events`: the next state's first letters, `-` illegal.
         let table = [
             ("queued", ["wa", "ru", "-", "-", "-", "-", "er", "ca", "-"]),
-            ("waiting", ["wa", "ru", "-", "co", "-", "-", "er", "ca", "in"]),
-            ("running", ["-", "-", "wa", "co", "ok", "wr", "er", "ca", "in"]),
-            ("committing", ["-", "-", "-", "-", "ok", "wr", "er", "-", "-"]),
+            (
+                "waiting",
+                ["wa", "ru", "-", "co", "-", "-", "er", "ca", "in"],
+            ),
+            (
+                "running",
+                ["-", "-", "wa", "co", "ok", "wr", "er", "ca", "in"],
+            ),
+            (
+                "committing",
+                ["-", "-", "-", "-", "ok", "wr", "er", "-", "-"],
+            ),
             ("ok", ["-"; 9]),
             ("warnings", ["-"; 9]),
             ("error", ["-"; 9]),

@@ -5,18 +5,18 @@
 
 pub mod machine;
 
-mod patience;
 mod live;
 mod log;
+mod patience;
 
 mod engine;
 mod follow;
 mod record;
 
-mod plan;
-mod ingest;
 mod backup;
 mod commit;
+mod ingest;
+mod plan;
 
 mod point;
 mod restore;
@@ -24,11 +24,11 @@ mod restore;
 mod queue;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod tests;
+#[allow(clippy::unwrap_used)]
+pub(crate) mod testing;
 
 pub use engine::{RunError, Runs, RunsParts, StartBackup};
 pub use live::{Live, LiveState};
 pub use plan::own_folders_on;
-pub use point::{PointError, ResolvedPoint};
-pub use restore::RestorePlan;
+pub use point::{PointError, ResolvedPoint, resolve};
+pub use restore::{RestoreError, RestorePlan};

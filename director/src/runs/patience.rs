@@ -16,7 +16,10 @@ const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Tries again while the catalog is away, at most ten minutes.
-pub(super) async fn patiently<T, F>(stop: &StopToken, attempt: impl FnMut() -> F) -> Result<T, CatalogError>
+pub(super) async fn patiently<T, F>(
+    stop: &StopToken,
+    attempt: impl FnMut() -> F,
+) -> Result<T, CatalogError>
 where
     F: Future<Output = Result<T, CatalogError>>,
 {
@@ -24,7 +27,10 @@ where
 }
 
 /// Tries again while the catalog is away, until the Director stops.
-pub(super) async fn stubbornly<T, F>(stop: &StopToken, attempt: impl FnMut() -> F) -> Result<T, CatalogError>
+pub(super) async fn stubbornly<T, F>(
+    stop: &StopToken,
+    attempt: impl FnMut() -> F,
+) -> Result<T, CatalogError>
 where
     F: Future<Output = Result<T, CatalogError>>,
 {
@@ -48,7 +54,10 @@ where
                     return Err(error);
                 }
                 if !told {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is away, trying again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the catalog is away, trying again"
+                    );
                     told = true;
                 }
                 tokio::select! {

@@ -7,8 +7,8 @@ use common::protocol::ticket::Ticket;
 
 use super::engine::{BackupParameters, Inner};
 use crate::catalog::{
-    Catalog, CatalogError, Daemon, Level as StoredLevel, Number, Run, RunStart, Series, Snapshot, SnapshotFilter,
-    SnapshotState,
+    Catalog, CatalogError, Daemon, Level as StoredLevel, Number, Run, RunStart, Series, Snapshot,
+    SnapshotFilter, SnapshotState,
 };
 use crate::policy::level::{Known, Plan, plan};
 use crate::policy::retention::keep_until_ms;
@@ -48,7 +48,11 @@ pub(super) struct BackupPlan {
 }
 
 /// The daemon that must be enrolled for a run.
-pub(super) async fn enrolled(catalog: &Catalog, role: Role, name: &str) -> Result<Daemon, PlanError> {
+pub(super) async fn enrolled(
+    catalog: &Catalog,
+    role: Role,
+    name: &str,
+) -> Result<Daemon, PlanError> {
     match catalog.daemon_by_name(role, name).await? {
         Some(daemon) => Ok(daemon),
         None => Err(PlanError::Refused(format!(
@@ -63,7 +67,9 @@ pub(super) async fn enrolled(catalog: &Catalog, role: Role, name: &str) -> Resul
 /// The catalog cannot be read.
 pub async fn own_folders_on(catalog: &Catalog, host: &str) -> Result<Vec<Vec<u8>>, CatalogError> {
     let daemons = catalog.daemons(None).await?;
-    let here = daemons.into_iter().filter(|d| d.host == host && d.revoked_at.is_none());
+    let here = daemons
+        .into_iter()
+        .filter(|d| d.host == host && d.revoked_at.is_none());
     Ok(here.flat_map(|d| d.own_folders).collect())
 }
 
@@ -71,22 +77,47 @@ pub async fn own_folders_on(catalog: &Catalog, host: &str) -> Result<Vec<Vec<u8>
 pub(super) async fn backup(inner: &Inner, row: &Run) -> Result<BackupPlan, PlanError> {
     let config = inner.config.get();
     let gone = |what: &str, name: &str| {
-        PlanError::Refused(format!("{what} {name:?} is no longer configured: define it again or remove the run"))
+        PlanError::Refused(format!(
+            "{what} {name:?} is no longer configured: define it again or remove the run"
+        ))
     };
-    let job = config.jobs.get(&row.job).ok_or_else(|| gone("job", &row.job))?;
-    let fileset = config.filesets.get(&job.fileset).ok_or_else(|| gone("fileset", &job.fileset))?;
-    let pool = config.pools.get(&job.pool).ok_or_else(|| gone("pool", &job.pool))?;
+    let job = config
+        .jobs
+        .get(&row.job)
+        .ok_or_else(|| gone("job", &row.job))?;
+    let fileset = config
+        .filesets
+        .get(&job.fileset)
+        .ok_or_else(|| gone("fileset", &job.fileset))?;
+    let pool = config
+        .pools
+        .get(&job.pool)
+        .ok_or_else(|| gone("pool", &job.pool))?;
     let catalog = &inner.catalog;
     let storage = enrolled(catalog, Role::Storage, &pool.storage).await?;
     let client = enrolled(catalog, Role::File, &row.client).await?;
-    let series = catalog.series_for(&row.job, client.identity.id, &client.name).await?;
-    let number = catalog.lease_series(series.id, row.job_id).await?.ok_or_else(|| {
-        let holder = series.lease.map_or_else(String::new, |(job_id, _)| format!(" ({job_id})"));
-        PlanError::Refused(format!("another run{holder} of the same job and client is not over"))
-    })?;
-    let parameters: BackupParameters = serde_json::from_value(row.parameters.clone()).unwrap_or_default();
+    let series = catalog
+        .series_for(&row.job, client.identity.id, &client.name)
+        .await?;
+    let number = catalog
+        .lease_series(series.id, row.job_id)
+        .await?
+        .ok_or_else(|| {
+            let holder = series
+                .lease
+                .map_or_else(String::new, |(job_id, _)| format!(" ({job_id})"));
+            PlanError::Refused(format!(
+                "another run{holder} of the same job and client is not over"
+            ))
+        })?;
+    let parameters: BackupParameters =
+        serde_json::from_value(row.parameters.clone()).unwrap_or_default();
     let asked = parameters.level.unwrap_or(job.level);
-    let decision = plan(asked, &fileset.text, &known(catalog, &series, storage.identity).await?);
+    let decision = plan(
+        asked,
+        &fileset.text,
+        &known(catalog, &series, storage.identity).await?,
+    );
     let started_ms = common::clock::now_ms();
     let mut own_folders = own_folders_on(catalog, &client.host).await?;
     own_folders.extend(director_folders_on(inner, &client.host));
@@ -111,14 +142,30 @@ fn director_folders_on(inner: &Inner, host: &str) -> Vec<Vec<u8>> {
     if host != common::net::enrol::host_name() {
         return Vec::new();
     }
-    let folders = inner.own_folders.iter().cloned().chain(inner.catalog.own_folders());
-    folders.map(|folder| folder.into_os_string().into_encoded_bytes()).collect()
+    let folders = inner
+        .own_folders
+        .iter()
+        .cloned()
+        .chain(inner.catalog.own_folders());
+    folders
+        .map(|folder| folder.into_os_string().into_encoded_bytes())
+        .collect()
 }
 
-async fn known(catalog: &Catalog, series: &Series, storage: Identity) -> Result<Vec<Known>, CatalogError> {
-    let filter = SnapshotFilter { series: Some(series.id), ..SnapshotFilter::default() };
+async fn known(
+    catalog: &Catalog,
+    series: &Series,
+    storage: Identity,
+) -> Result<Vec<Known>, CatalogError> {
+    let filter = SnapshotFilter {
+        series: Some(series.id),
+        ..SnapshotFilter::default()
+    };
     let snapshots = catalog.snapshots(&filter, SERIES_LIMIT).await?;
-    Ok(snapshots.into_iter().map(|s| known_of(s, storage)).collect())
+    Ok(snapshots
+        .into_iter()
+        .map(|s| known_of(s, storage))
+        .collect())
 }
 
 fn known_of(snapshot: Snapshot, storage: Identity) -> Known {
@@ -168,9 +215,19 @@ impl BackupPlan {
             level: self.decision.level.word().to_owned(),
             fileset: Some(self.fileset.clone()),
             storage: Some(target(&self.storage)),
-            ticket: inner.authority.keys().ticket_key().sign(&self.ticket(inner, row)),
-            base: base.map(|b| BaseTree { snapshot: b.snapshot.0.to_vec(), root: b.root.0.to_vec() }),
-            resume: row.checkpoint.map(|root| BaseTree { snapshot: Vec::new(), root: root.0.to_vec() }),
+            ticket: inner
+                .authority
+                .keys()
+                .ticket_key()
+                .sign(&self.ticket(inner, row)),
+            base: base.map(|b| BaseTree {
+                snapshot: b.snapshot.0.to_vec(),
+                root: b.root.0.to_vec(),
+            }),
+            resume: row.checkpoint.map(|root| BaseTree {
+                snapshot: Vec::new(),
+                root: root.0.to_vec(),
+            }),
             compression: self.compression,
             checkpoint_s: 0,
             series: self.series.uuid.as_bytes().to_vec(),
@@ -199,7 +256,12 @@ impl BackupPlan {
 }
 
 /// The part of a ticket that says who, where and how long.
-pub(super) fn ticket(inner: &Inner, job_id: JobId, (client, storage): (&Daemon, &Daemon), job: &str) -> Ticket {
+pub(super) fn ticket(
+    inner: &Inner,
+    job_id: JobId,
+    (client, storage): (&Daemon, &Daemon),
+    job: &str,
+) -> Ticket {
     Ticket {
         job_id: job_id.0,
         term: inner.term.0,

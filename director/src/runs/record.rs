@@ -98,10 +98,13 @@ impl Driven {
         let Ok(state) = next(&self.state, event) else {
             return Ok(());
         };
-        let (from, to) = (word_of(&self.state), word_of(&state));
+        let (from, to) = ([word_of(&self.state)], word_of(&state));
         let job_id = self.job_id();
         let catalog = &self.inner.catalog;
-        let moved = stubbornly(&self.inner.stop, || catalog.move_run(job_id, &[from], to, state.reason())).await?;
+        let moved = stubbornly(&self.inner.stop, || {
+            catalog.move_run(job_id, &from, to, state.reason())
+        })
+        .await?;
         if !moved {
             return Err(Halt::Over);
         }

@@ -24,7 +24,7 @@ pub mod tree;
 pub mod run;
 
 #[cfg(test)]
-mod tests_memory;
+pub mod tests_memory;
 #[cfg(test)]
 mod tests_scenarios;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use common::fileset::FileSet;
 use common::ids::{PageId, SnapshotId};
@@ -33,7 +34,7 @@ use crate::select::{SelectError, Selector};
 use crate::sink::error::SinkError;
 use crate::sink::port::Storage;
 use crate::sink::stop::Stop;
-use crate::state::series::{SeriesState, StateError};
+use crate::state::series::{SeriesState, StateError, TreeFacts};
 
 /// A file changed this shortly before the scan began may change again within the same tick of its clock.
 const TRUST_MARGIN_MS: i64 = 2_000;
@@ -150,13 +151,16 @@ fn trees(
 ) -> (Option<Tree>, Option<Tree>) {
     let tree = |root: &[u8], reuse| {
         let root = PageId::from_slice(root).ok()?;
-        let scanned_ms = state.scanned_ms(&root);
-        if scanned_ms.is_none() && reuse {
+        let facts = state.facts(&root);
+        let expected = facts.unwrap_or_default();
+        site.tally.expected_entries.store(expected.entries, Relaxed);
+        site.tally.expected_bytes.store(expected.bytes, Relaxed);
+        if facts.is_none() && reuse {
             site.log.notice(
                 "the local state of this job is new or was lost: every file is read again once",
             );
         }
-        let trusted_ms = scanned_ms.map_or(i64::MIN, |ms| ms - TRUST_MARGIN_MS);
+        let trusted_ms = facts.map_or(i64::MIN, |f| f.scanned_ms - TRUST_MARGIN_MS);
         Some(Tree {
             root,
             trusted_before_ns: trusted_ms.saturating_mul(1_000_000),
@@ -166,10 +170,10 @@ fn trees(
     let (has_base, has_resume) = site.present;
     let base = order.base.as_ref().filter(|_| has_base);
     let resume = order.resume.as_ref().filter(|_| has_resume);
-    (
-        base.and_then(|b| tree(&b.root, order.level != "full")),
-        resume.and_then(|r| tree(&r.root, true)),
-    )
+    // The base last: what it expects counts.
+    let resume = resume.and_then(|r| tree(&r.root, true));
+    let base = base.and_then(|b| tree(&b.root, order.level != "full"));
+    (base, resume)
 }
 
 type Trees<'a> = (&'a BasePages, (Option<Tree>, Option<Tree>));
@@ -370,7 +374,12 @@ fn commit(
     };
     let snapshot = site.storage.commit(commit)?;
     let figures = site.storage.figures();
-    if let Err(e) = pages.with_state(|state| state.publish(built.root, site.now_ms)) {
+    let facts = TreeFacts {
+        scanned_ms: site.now_ms,
+        entries: counts.entries,
+        bytes: counts.protected_bytes,
+    };
+    if let Err(e) = pages.with_state(|state| state.publish(built.root, facts)) {
         tracing::warn!(job = %order.job, "local state not kept, the next run is slower: {}", crate::chain(&e));
     }
     Ok(Saved {

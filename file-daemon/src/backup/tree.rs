@@ -20,6 +20,7 @@ use crate::scan::links::{LinkId, LinkKey};
 use crate::scan::step::{Capture, Replay, Step};
 use crate::sink::error::SinkError;
 use crate::sink::port::Storage;
+use crate::state::series::TreeFacts;
 
 /// How often a checkpoint's time is looked at while a reader is waited for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -227,8 +228,12 @@ impl Tree<'_> {
         let counts = self.set.reading.tally.counts();
         self.set.storage.checkpoint(root, counts)?;
         if let Some(root) = root {
-            let scanned_ms = self.set.scanned_ms;
-            let kept = self.set.reading.pages.with_state(|s| s.remember(root, scanned_ms));
+            let facts = TreeFacts {
+                scanned_ms: self.set.scanned_ms,
+                entries: counts.entries,
+                bytes: counts.protected_bytes,
+            };
+            let kept = self.set.reading.pages.with_state(|s| s.remember(root, facts));
             if let Err(e) = kept {
                 tracing::debug!("checkpoint not remembered: {e}");
             }

@@ -34,8 +34,14 @@ pub struct Tally {
     pub vanished: AtomicU64,
     /// What changed while it was read.
     pub changed_while_read: AtomicU64,
+    /// Entries expected in the end; 0 = unknown.
+    pub expected_entries: AtomicU64,
+    /// Content bytes expected in the end; 0 = unknown.
+    pub expected_bytes: AtomicU64,
     /// What is worked on, a path.
     pub current: Mutex<Vec<u8>>,
+    /// What the run waits for; empty when it moves.
+    pub waiting: Mutex<String>,
 }
 
 /// Adds one.

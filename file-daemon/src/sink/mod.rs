@@ -8,6 +8,3 @@ pub mod window;
 pub mod pending;
 pub mod session;
 mod wire;
-
-#[cfg(test)]
-mod session_tests;

@@ -45,6 +45,21 @@ pub enum StateError {
 struct Tree {
     root: String,
     scanned_ms: i64,
+    #[serde(default)]
+    entries: u64,
+    #[serde(default)]
+    bytes: u64,
+}
+
+/// What is remembered of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TreeFacts {
+    /// When its scan began, milliseconds since the epoch by this client's clock.
+    pub scanned_ms: i64,
+    /// Its entries.
+    pub entries: u64,
+    /// Its content bytes.
+    pub bytes: u64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -107,23 +122,32 @@ impl SeriesState {
         Ok(self.pages.put(id, page)?)
     }
 
-    /// When the scan of this tree began, if it was made here.
+    /// What is remembered of a tree, if it was made here.
     #[must_use]
-    pub fn scanned_ms(&self, root: &PageId) -> Option<i64> {
+    pub fn facts(&self, root: &PageId) -> Option<TreeFacts> {
         let root = root.to_string();
         let tree = self.head.trees.iter().rev().find(|t| t.root == root)?;
-        Some(tree.scanned_ms)
+        Some(TreeFacts {
+            scanned_ms: tree.scanned_ms,
+            entries: tree.entries,
+            bytes: tree.bytes,
+        })
     }
 
     /// Remembers a tree that storage has promised to keep (a checkpoint, or the snapshot of a receipt).
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn remember(&mut self, root: PageId, scanned_ms: i64) -> Result<(), StateError> {
+    pub fn remember(&mut self, root: PageId, facts: TreeFacts) -> Result<(), StateError> {
         let root = root.to_string();
         self.pages.sync()?;
         self.head.trees.retain(|t| t.root != root);
-        self.head.trees.push(Tree { root, scanned_ms });
+        self.head.trees.push(Tree {
+            root,
+            scanned_ms: facts.scanned_ms,
+            entries: facts.entries,
+            bytes: facts.bytes,
+        });
         let excess = self.head.trees.len().saturating_sub(MOST_TREES);
         self.head.trees.drain(..excess);
         self.write_head()
@@ -133,8 +157,8 @@ impl SeriesState {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn publish(&mut self, root: PageId, scanned_ms: i64) -> Result<(), StateError> {
-        self.remember(root, scanned_ms)?;
+    pub fn publish(&mut self, root: PageId, facts: TreeFacts) -> Result<(), StateError> {
+        self.remember(root, facts)?;
         let bytes = self.pages.bytes();
         if bytes >= COMPACT_FROM_BYTES && bytes / 2 > self.head.compacted_bytes {
             self.compact(root)?;

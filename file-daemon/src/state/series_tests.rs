@@ -1,3 +1,4 @@
+//! The state of a series: what comes back, what damage does, what compaction keeps.
 #![allow(clippy::unwrap_used)]
 use std::os::unix::fs::FileExt;
 
@@ -16,6 +17,14 @@ fn leaf(names: &[&str]) -> (PageId, Vec<u8>) {
     (PageId::of(&bytes), bytes)
 }
 
+fn facts(scanned_ms: i64) -> TreeFacts {
+    TreeFacts {
+        scanned_ms,
+        entries: 2,
+        bytes: 10,
+    }
+}
+
 fn folder_page(child: PageId) -> (PageId, Vec<u8>) {
     let mut entry = Entry::new(b"d".to_vec(), Kind::Directory, Stat::default());
     entry.content = Content::Directory(child);
@@ -30,11 +39,11 @@ fn pages_and_scan_times_come_back_after_reopening() {
     let mut state = SeriesState::open(dir.path(), &[7; 16]).unwrap();
     state.keep(&id, &bytes).unwrap();
     assert_eq!(state.page(&id).unwrap(), bytes, "before anything is written");
-    state.publish(id, 1234).unwrap();
+    state.publish(id, facts(1234)).unwrap();
     let state = SeriesState::open(dir.path(), &[7; 16]).unwrap();
     assert_eq!(state.page(&id).unwrap(), bytes);
-    assert_eq!(state.scanned_ms(&id), Some(1234));
-    assert_eq!(state.scanned_ms(&leaf(&["x"]).0), None);
+    assert_eq!(state.facts(&id), Some(facts(1234)));
+    assert_eq!(state.facts(&leaf(&["x"]).0), None);
 }
 
 #[test]
@@ -43,7 +52,7 @@ fn a_damaged_page_counts_as_absent_and_can_be_put_again() {
     let (id, bytes) = leaf(&["a"]);
     let mut state = SeriesState::open(dir.path(), &[1; 16]).unwrap();
     state.keep(&id, &bytes).unwrap();
-    state.publish(id, 0).unwrap();
+    state.publish(id, facts(0)).unwrap();
     let path = dir.path().join("series").join(hex::encode([1; 16])).join("pages");
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"X", 60).unwrap();

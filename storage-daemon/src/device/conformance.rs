@@ -18,8 +18,14 @@ fn creates_lists_and_deletes(open: &dyn Fn() -> Arc<dyn Device>) {
     assert_eq!(device.list().unwrap(), []);
     device.create("b-2").unwrap();
     device.create("a-1").unwrap().append(0, &[b"xy"]).unwrap();
-    assert!(device.create("a-1").is_err(), "create never takes over a volume");
-    let listed = [("a-1", 2), ("b-2", 0)].map(|(n, bytes)| Listed { name: n.into(), bytes });
+    assert!(
+        device.create("a-1").is_err(),
+        "create never takes over a volume"
+    );
+    let listed = [("a-1", 2), ("b-2", 0)].map(|(n, bytes)| Listed {
+        name: n.into(),
+        bytes,
+    });
     assert_eq!(device.list().unwrap(), listed);
     device.delete("a-1").unwrap();
     device.delete("b-2").unwrap();

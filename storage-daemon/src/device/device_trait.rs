@@ -22,7 +22,11 @@ pub struct DeviceError {
 impl DeviceError {
     /// An error of `operation` on `object`.
     pub fn new(operation: &'static str, object: impl Into<String>, source: io::Error) -> Self {
-        Self { operation, object: object.into(), source }
+        Self {
+            operation,
+            object: object.into(),
+            source,
+        }
     }
 
     /// Whether space (or quota) is exhausted: others may go on, nothing stored is in doubt.

@@ -37,10 +37,18 @@ impl DiskDevice {
             .open(directory.join(LOCK))
             .map_err(|e| fail("open lock file of volume folder", e))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|e| {
-            fail("lock (is another Storage Daemon using it?) volume folder", e.into())
+            fail(
+                "lock (is another Storage Daemon using it?) volume folder",
+                e.into(),
+            )
         })?;
-        let device = Self { directory: directory.to_owned(), _lock: lock };
-        device.probe().map_err(|e| fail("write a test file into volume folder", e))?;
+        let device = Self {
+            directory: directory.to_owned(),
+            _lock: lock,
+        };
+        device
+            .probe()
+            .map_err(|e| fail("write a test file into volume folder", e))?;
         Ok(device)
     }
 
@@ -75,20 +83,35 @@ fn is_name(name: &str) -> bool {
 
 impl Device for DiskDevice {
     fn list(&self) -> Result<Vec<Listed>, DeviceError> {
-        let fail = |e| DeviceError::new("list volume folder", self.directory.display().to_string(), e);
+        let fail = |e| {
+            DeviceError::new(
+                "list volume folder",
+                self.directory.display().to_string(),
+                e,
+            )
+        };
         let mut volumes = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let path = entry.path();
-            let name = path.file_stem().and_then(|s| s.to_str()).filter(|s| is_name(s));
+            let name = path
+                .file_stem()
+                .and_then(|s| s.to_str())
+                .filter(|s| is_name(s));
             let extension = path.extension().and_then(|s| s.to_str());
             let meta = entry.metadata().map_err(fail)?;
             match (name, extension) {
                 (Some(name), Some(EXTENSION)) if meta.is_file() => {
-                    volumes.push(Listed { name: name.to_owned(), bytes: meta.len() });
+                    volumes.push(Listed {
+                        name: name.to_owned(),
+                        bytes: meta.len(),
+                    });
                 }
                 (_, Some(TORN)) => {}
-                _ if entry.file_name().to_str().is_some_and(|n| n.starts_with(".holdfast.")) => {}
+                _ if entry
+                    .file_name()
+                    .to_str()
+                    .is_some_and(|n| n.starts_with(".holdfast.")) => {}
                 _ => tracing::info!(path = %path.display(), "not a volume: left alone"),
             }
         }
@@ -98,16 +121,25 @@ impl Device for DiskDevice {
 
     fn create(&self, name: &str) -> Result<Arc<dyn VolumeFile>, DeviceError> {
         let fail = |e| DeviceError::new("create volume", name, e);
-        let file = private_file().create_new(true).open(self.path(name)).map_err(fail)?;
+        let file = private_file()
+            .create_new(true)
+            .open(self.path(name))
+            .map_err(fail)?;
         self.sync_directory().map_err(fail)?;
-        Ok(Arc::new(DiskVolume { name: name.to_owned(), file }))
+        Ok(Arc::new(DiskVolume {
+            name: name.to_owned(),
+            file,
+        }))
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn VolumeFile>, DeviceError> {
         let file = private_file()
             .open(self.path(name))
             .map_err(|e| DeviceError::new("open volume", name, e))?;
-        Ok(Arc::new(DiskVolume { name: name.to_owned(), file }))
+        Ok(Arc::new(DiskVolume {
+            name: name.to_owned(),
+            file,
+        }))
     }
 
     fn delete(&self, name: &str) -> Result<(), DeviceError> {
@@ -120,17 +152,27 @@ impl Device for DiskDevice {
         let fail = |e| DeviceError::new("set aside the torn tail of volume", name, e);
         let target = self.directory.join(format!("{name}.{offset}.{TORN}"));
         let file = private_file().open(self.path(name)).map_err(fail)?;
-        let mut keepsake = private_file().create(true).truncate(true).open(&target).map_err(fail)?;
+        let mut keepsake = private_file()
+            .create(true)
+            .truncate(true)
+            .open(&target)
+            .map_err(fail)?;
         copy_from(&file, offset, &mut keepsake).map_err(fail)?;
         keepsake.sync_all().map_err(fail)?;
         self.sync_directory().map_err(fail)?;
-        file.set_len(offset).and_then(|()| file.sync_all()).map_err(fail)?;
+        file.set_len(offset)
+            .and_then(|()| file.sync_all())
+            .map_err(fail)?;
         Ok(target.display().to_string())
     }
 
     fn space(&self) -> Result<Space, DeviceError> {
         let fail = |e: rustix::io::Errno| {
-            DeviceError::new("ask for free space of", self.directory.display().to_string(), e.into())
+            DeviceError::new(
+                "ask for free space of",
+                self.directory.display().to_string(),
+                e.into(),
+            )
         };
         let stat = rustix::fs::statvfs(&self.directory).map_err(fail)?;
         Ok(Space {
@@ -165,13 +207,18 @@ impl DiskVolume {
 
 impl VolumeFile for DiskVolume {
     fn bytes(&self) -> Result<u64, DeviceError> {
-        let meta = self.file.metadata().map_err(|e| self.fail("ask for the size of volume", e))?;
+        let meta = self
+            .file
+            .metadata()
+            .map_err(|e| self.fail("ask for the size of volume", e))?;
         Ok(meta.len())
     }
 
     fn append(&self, mut offset: u64, parts: &[&[u8]]) -> Result<(), DeviceError> {
         for part in parts {
-            self.file.write_all_at(part, offset).map_err(|e| self.fail("append to volume", e))?;
+            self.file
+                .write_all_at(part, offset)
+                .map_err(|e| self.fail("append to volume", e))?;
             offset += part.len() as u64;
         }
         Ok(())
@@ -180,7 +227,10 @@ impl VolumeFile for DiskVolume {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DeviceError> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            match self
+                .file
+                .read_at(&mut buffer[filled..], offset + filled as u64)
+            {
                 Ok(0) => break,
                 Ok(got) => filled += got,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -191,11 +241,15 @@ impl VolumeFile for DiskVolume {
     }
 
     fn sync(&self) -> Result<(), DeviceError> {
-        self.file.sync_data().map_err(|e| self.fail("sync volume", e))
+        self.file
+            .sync_data()
+            .map_err(|e| self.fail("sync volume", e))
     }
 
     fn truncate(&self, offset: u64) -> Result<(), DeviceError> {
-        self.file.set_len(offset).map_err(|e| self.fail("truncate volume", e))
+        self.file
+            .set_len(offset)
+            .map_err(|e| self.fail("truncate volume", e))
     }
 }
 
@@ -218,7 +272,10 @@ mod tests {
         let device = DiskDevice::open(dir.path()).unwrap();
         assert!(device.list().unwrap().is_empty());
         let error = DiskDevice::open(dir.path()).err().unwrap();
-        assert!(error.to_string().contains("another Storage Daemon"), "{error}");
+        assert!(
+            error.to_string().contains("another Storage Daemon"),
+            "{error}"
+        );
         drop(device);
         DiskDevice::open(dir.path()).unwrap();
         assert!(dir.path().join("README.txt").exists());
@@ -228,7 +285,11 @@ mod tests {
     fn a_tail_is_kept_beside_its_volume() {
         let dir = tempfile::tempdir().unwrap();
         let device = DiskDevice::open(dir.path()).unwrap();
-        device.create("data-1").unwrap().append(0, &[b"good", b"torn"]).unwrap();
+        device
+            .create("data-1")
+            .unwrap()
+            .append(0, &[b"good", b"torn"])
+            .unwrap();
         let kept = device.set_aside("data-1", 4).unwrap();
         assert_eq!(fs::read(kept).unwrap(), b"torn");
         assert_eq!(device.open("data-1").unwrap().bytes().unwrap(), 4);

@@ -57,11 +57,20 @@ impl Faulty {
     /// The device and the switch for its faults.
     pub fn new(inner: Arc<dyn Device>) -> (Arc<Self>, Arc<Plan>) {
         let plan = Arc::new(Plan::default());
-        (Arc::new(Self { inner, plan: plan.clone() }), plan)
+        (
+            Arc::new(Self {
+                inner,
+                plan: plan.clone(),
+            }),
+            plan,
+        )
     }
 
     fn wrap(&self, inner: Arc<dyn VolumeFile>) -> Arc<dyn VolumeFile> {
-        Arc::new(FaultyVolume { inner, plan: self.plan.clone() })
+        Arc::new(FaultyVolume {
+            inner,
+            plan: self.plan.clone(),
+        })
     }
 }
 
@@ -71,7 +80,11 @@ impl Device for Faulty {
     }
     fn create(&self, name: &str) -> Result<Arc<dyn VolumeFile>, DeviceError> {
         if self.plan.strikes(&[Fault::NoSpace]).is_some() {
-            return Err(DeviceError::new("create volume", name, io::ErrorKind::StorageFull.into()));
+            return Err(DeviceError::new(
+                "create volume",
+                name,
+                io::ErrorKind::StorageFull.into(),
+            ));
         }
         self.inner.create(name).map(|v| self.wrap(v))
     }
@@ -111,13 +124,21 @@ impl VolumeFile for FaultyVolume {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DeviceError> {
         match self.plan.strikes(&[Fault::ReadFails]) {
             None => self.inner.read(offset, buffer),
-            Some(_) => Err(DeviceError::new("read volume", "faulty", io::Error::from_raw_os_error(5))),
+            Some(_) => Err(DeviceError::new(
+                "read volume",
+                "faulty",
+                io::Error::from_raw_os_error(5),
+            )),
         }
     }
     fn sync(&self) -> Result<(), DeviceError> {
         match self.plan.strikes(&[Fault::SyncFails]) {
             None => self.inner.sync(),
-            Some(_) => Err(DeviceError::new("sync volume", "faulty", io::Error::from_raw_os_error(5))),
+            Some(_) => Err(DeviceError::new(
+                "sync volume",
+                "faulty",
+                io::Error::from_raw_os_error(5),
+            )),
         }
     }
     fn truncate(&self, offset: u64) -> Result<(), DeviceError> {

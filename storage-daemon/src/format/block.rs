@@ -11,7 +11,9 @@
 
 use common::codec::{DecodeError, Reader};
 use common::ids::SessionId;
-use common::object::segment::{Codec, MAX_SEGMENT_BYTES, MAX_SLOTS, SLOT_BYTES, Slot, decode_slots};
+use common::object::segment::{
+    Codec, MAX_SEGMENT_BYTES, MAX_SLOTS, SLOT_BYTES, Slot, decode_slots,
+};
 use uuid::Uuid;
 
 /// Blocks start on multiples of this.
@@ -163,7 +165,10 @@ pub fn encode(head: Head<'_>, place: Place, payload: &[u8]) -> (Header, Vec<u8>)
         kind: head.kind,
         codec: head.codec,
         slots: head.slots.len() as u32,
-        plain_bytes: head.slots.iter().fold(0, |sum, s| sum.saturating_add(s.len)),
+        plain_bytes: head
+            .slots
+            .iter()
+            .fold(0, |sum, s| sum.saturating_add(s.len)),
         payload_bytes: payload.len() as u32,
         payload_checksum: crc32fast::hash(payload),
         session: head.session,
@@ -242,10 +247,20 @@ impl Header {
         let previous = r.u32("previous checksum")?;
         let zeros = r.u64("block header")?;
         let checksum = r.u32("header checksum")?;
-        let place = Place { sequence, previous, ..header.place };
-        let header = Self { place, checksum, ..header };
+        let place = Place {
+            sequence,
+            previous,
+            ..header.place
+        };
+        let header = Self {
+            place,
+            checksum,
+            ..header
+        };
         if zero != 0 || zeros != 0 || !header.is_within_limits() {
-            return Err(DecodeError::Range { what: "block header" });
+            return Err(DecodeError::Range {
+                what: "block header",
+            });
         }
         Ok(header)
     }
@@ -297,7 +312,10 @@ impl Header {
         let slots = decode_slots(&mut Reader::new(&head[HEADER_BYTES..]), self.slots)?;
         let plain: u64 = slots.iter().map(|s| u64::from(s.len)).sum();
         if plain != u64::from(self.plain_bytes) {
-            return Err(DecodeError::Range { what: "plain bytes" }.into());
+            return Err(DecodeError::Range {
+                what: "plain bytes",
+            }
+            .into());
         }
         Ok(slots)
     }
@@ -335,7 +353,11 @@ impl Header {
     pub fn check_payload(&self, payload: &[u8]) -> Result<(), BlockError> {
         let whole = payload.len() == self.payload_bytes as usize
             && crc32fast::hash(payload) == self.payload_checksum;
-        if whole { Ok(()) } else { Err(BlockError::PayloadChecksum) }
+        if whole {
+            Ok(())
+        } else {
+            Err(BlockError::PayloadChecksum)
+        }
     }
 }
 

@@ -8,8 +8,14 @@ use proptest::prelude::*;
 fn sample() -> (Header, Vec<u8>, Vec<u8>) {
     let payload = b"hello, volume".to_vec();
     let slots = [
-        Slot { id: ChunkId::of(b"hello, "), len: 7 },
-        Slot { id: ChunkId::of(b"volume"), len: 6 },
+        Slot {
+            id: ChunkId::of(b"hello, "),
+            len: 7,
+        },
+        Slot {
+            id: ChunkId::of(b"volume"),
+            len: 6,
+        },
     ];
     let head = Head {
         kind: Kind::Segment,
@@ -76,10 +82,22 @@ fn a_misplaced_block_is_found() {
     let (header, ..) = sample();
     let volume = header.place.volume;
     for (got, want) in [
-        (header.check_place(Uuid::nil(), 8192), Err(BlockError::OtherVolume(volume))),
-        (header.check_place(volume, 4096), Err(BlockError::OtherOffset(8192))),
-        (header.check_follows(3, 0xdead_beef), Err(BlockError::OtherSequence(2))),
-        (header.check_follows(2, 1), Err(BlockError::OtherSequence(2))),
+        (
+            header.check_place(Uuid::nil(), 8192),
+            Err(BlockError::OtherVolume(volume)),
+        ),
+        (
+            header.check_place(volume, 4096),
+            Err(BlockError::OtherOffset(8192)),
+        ),
+        (
+            header.check_follows(3, 0xdead_beef),
+            Err(BlockError::OtherSequence(2)),
+        ),
+        (
+            header.check_follows(2, 1),
+            Err(BlockError::OtherSequence(2)),
+        ),
         (header.check_place(volume, 8192), Ok(())),
     ] {
         assert_eq!(got, want);

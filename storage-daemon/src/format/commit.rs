@@ -53,10 +53,17 @@ impl Commit {
         let bytes = Self::payload_bytes(self.others.len(), self.blocks.len(), ids);
         let mut out = Vec::with_capacity(bytes);
         let before = self.before.unwrap_or(CommitPlace { unit: 0, ids: 0 });
-        for n in [before.unit, before.ids, self.others.len() as u32, self.blocks.len() as u32] {
+        for n in [
+            before.unit,
+            before.ids,
+            self.others.len() as u32,
+            self.blocks.len() as u32,
+        ] {
             out.extend_from_slice(&n.to_le_bytes());
         }
-        self.others.iter().for_each(|unit| out.extend_from_slice(&unit.to_le_bytes()));
+        self.others
+            .iter()
+            .for_each(|unit| out.extend_from_slice(&unit.to_le_bytes()));
         for block in &self.blocks {
             out.extend_from_slice(&block.unit.to_le_bytes());
             out.extend_from_slice(&block.units.to_le_bytes());
@@ -80,11 +87,15 @@ impl Commit {
         let others = r.u32("commit: others")? as usize;
         let count = r.u32("commit: blocks")? as usize;
         let range = DecodeError::Range { what: "commit" };
-        let lines = others.saturating_mul(4).saturating_add(count.saturating_mul(12));
+        let lines = others
+            .saturating_mul(4)
+            .saturating_add(count.saturating_mul(12));
         if lines > r.remaining() {
             return Err(range);
         }
-        let others = (0..others).map(|_| r.u32("commit: other")).collect::<Result<_, _>>()?;
+        let others = (0..others)
+            .map(|_| r.u32("commit: other"))
+            .collect::<Result<_, _>>()?;
         let mut blocks = Vec::with_capacity(count);
         for _ in 0..count {
             let (unit, units) = (r.u32("commit: offset")?, r.u16("commit: length")?);
@@ -94,13 +105,24 @@ impl Commit {
             if zero != 0 || !kind.has_slots() || ids > r.remaining() / ChunkId::LEN {
                 return Err(range);
             }
-            let (ids, _) = r.bytes(ids * ChunkId::LEN, "commit: ids")?.as_chunks::<32>();
+            let (ids, _) = r
+                .bytes(ids * ChunkId::LEN, "commit: ids")?
+                .as_chunks::<32>();
             let ids = ids.iter().copied().map(ChunkId).collect();
-            blocks.push(CommittedBlock { unit, units, kind, ids });
+            blocks.push(CommittedBlock {
+                unit,
+                units,
+                kind,
+                ids,
+            });
         }
         r.finish("commit")?;
         let before = (before.unit != 0).then_some(before);
-        Ok(Self { before, others, blocks })
+        Ok(Self {
+            before,
+            others,
+            blocks,
+        })
     }
 }
 
@@ -142,7 +164,9 @@ impl Seal {
             out.extend_from_slice(&commit.unit.to_le_bytes());
             out.extend_from_slice(&commit.ids.to_le_bytes());
         }
-        self.others.iter().for_each(|unit| out.extend_from_slice(&unit.to_le_bytes()));
+        self.others
+            .iter()
+            .for_each(|unit| out.extend_from_slice(&unit.to_le_bytes()));
         out.resize(len - FOOTER_BYTES, 0);
         out.extend_from_slice(&offset.to_le_bytes());
         out.extend_from_slice(&SEALED);
@@ -157,7 +181,9 @@ impl Seal {
         let mut r = Reader::new(bytes);
         let commits = r.u32("seal: commits")? as usize;
         let others = r.u32("seal: others")? as usize;
-        let lines = commits.saturating_mul(8).saturating_add(others.saturating_mul(4));
+        let lines = commits
+            .saturating_mul(8)
+            .saturating_add(others.saturating_mul(4));
         if lines.saturating_add(FOOTER_BYTES) > r.remaining() {
             return Err(DecodeError::Range { what: "seal" });
         }

@@ -17,7 +17,12 @@ fn commit() -> Commit {
                 kind: Kind::Segment,
                 ids: vec![ChunkId::of(b"a"), ChunkId::of(b"b")],
             },
-            CommittedBlock { unit: 3, units: 1, kind: Kind::Pages, ids: vec![ChunkId::of(b"c")] },
+            CommittedBlock {
+                unit: 3,
+                units: 1,
+                kind: Kind::Pages,
+                ids: vec![ChunkId::of(b"c")],
+            },
         ],
     }
 }
@@ -53,7 +58,9 @@ fn label_bytes_of_version_1() {
 fn a_seal_fills_its_block_and_is_found_from_the_end() {
     for commits in [0, 1, 499, 500, 501, 5000] {
         let seal = Seal {
-            commits: (0..commits).map(|n| CommitPlace { unit: n, ids: n }).collect(),
+            commits: (0..commits)
+                .map(|n| CommitPlace { unit: n, ids: n })
+                .collect(),
             others: vec![9; 3],
         };
         let bytes = seal.to_bytes(81920);

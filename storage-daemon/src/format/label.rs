@@ -30,7 +30,9 @@ impl Holds {
         match text {
             "data" => Ok(Self::Data),
             "pages" => Ok(Self::Pages),
-            _ => Err(DecodeError::Range { what: "label: holds" }),
+            _ => Err(DecodeError::Range {
+                what: "label: holds",
+            }),
         }
     }
 }
@@ -104,7 +106,10 @@ impl Label {
         }
         let version = r.u8(what)?;
         if version != VERSION {
-            return Err(DecodeError::Version { what, version: version.into() });
+            return Err(DecodeError::Version {
+                what,
+                version: version.into(),
+            });
         }
         let range = DecodeError::Range { what };
         let fields = Fields::decode(r.bytes(r.remaining(), what)?).map_err(|_| range)?;

@@ -45,7 +45,12 @@ pub trait ChunkIndex: Send + Sync + 'static {
     ///
     /// # Errors
     /// What was there before is still there.
-    fn insert(&self, batch: &[(ChunkId, Location)], volume: u32, mark: Mark) -> Result<(), IndexError>;
+    fn insert(
+        &self,
+        batch: &[(ChunkId, Location)],
+        volume: u32,
+        mark: Mark,
+    ) -> Result<(), IndexError>;
 
     /// Takes ids out, when they still lie where they were seen.
     ///

@@ -18,7 +18,7 @@ use super::verify::Verified;
 use crate::format::block::Kind;
 use crate::format::label::Holds;
 use crate::volume::writer::locations;
-use crate::volume::{Location, VolumeError, VolumeWriter};
+use crate::volume::{Location, VolumeWriter};
 
 /// A commit is made at least each so many ids ...
 const COMMIT_IDS: usize = 128 << 10;
@@ -93,7 +93,11 @@ impl SessionWriter {
     }
 
     fn append_block(&mut self, verified: &Verified) -> Result<(), StoreError> {
-        let holds = if verified.kind == Kind::Pages { Holds::Pages } else { Holds::Data };
+        let holds = if verified.kind == Kind::Pages {
+            Holds::Pages
+        } else {
+            Holds::Data
+        };
         let (slots, payload) = (verified.segment.slots.len(), verified.segment.payload.len());
         let (store, session) = (self.store.clone(), self.session);
         let writer = self.writer(holds, slots, payload)?;
@@ -117,8 +121,15 @@ impl SessionWriter {
         let pending = self.pending.read();
         for (slot, target) in &verified.needs {
             if !pending.contains_key(target) && self.store.locate(target)?.is_none() {
-                let page = verified.segment.slots.get(*slot as usize).map_or(*target, |s| s.id);
-                return Err(StoreError::Missing { page, target: *target });
+                let page = verified
+                    .segment
+                    .slots
+                    .get(*slot as usize)
+                    .map_or(*target, |s| s.id);
+                return Err(StoreError::Missing {
+                    page,
+                    target: *target,
+                });
             }
         }
         Ok(())
@@ -133,8 +144,16 @@ impl SessionWriter {
     }
 
     /// The volume that takes the next block: the current one, or when that is full the next.
-    fn writer(&mut self, holds: Holds, slots: usize, payload: usize) -> Result<&mut VolumeWriter, StoreError> {
-        let full = self.lane(holds).as_ref().is_some_and(|w| !w.has_room(slots, payload));
+    fn writer(
+        &mut self,
+        holds: Holds,
+        slots: usize,
+        payload: usize,
+    ) -> Result<&mut VolumeWriter, StoreError> {
+        let full = self
+            .lane(holds)
+            .as_ref()
+            .is_some_and(|w| !w.has_room(slots, payload));
         if full {
             self.commit_lanes()?;
             self.seal(holds)?;
@@ -153,7 +172,10 @@ impl SessionWriter {
                 self.seal(holds)?;
             }
         }
-        Ok(self.lane(holds).as_mut().expect("the loop above filled the lane"))
+        Ok(self
+            .lane(holds)
+            .as_mut()
+            .expect("the loop above filled the lane"))
     }
 
     fn lane(&mut self, holds: Holds) -> &mut Option<VolumeWriter> {
@@ -214,13 +236,22 @@ impl SessionWriter {
     /// [`StoreError`]: the session has ended, and whether the snapshot is there is decided by the volume.
     pub fn snapshot(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.commit()?;
-        self.append_other(Kind::Snapshot, bytes).map_err(|error| self.end(error))?;
+        self.append_other(Kind::Snapshot, bytes)?;
         let added = self.store.snapshots().add_snapshot(bytes);
         added.expect("a snapshot made by this program reads back");
         Ok(())
     }
 
+    /// Appends a snapshot or note, durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the session has ended.
     pub(super) fn append_other(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), StoreError> {
+        self.append_synced(kind, bytes)
+            .map_err(|error| self.end(error))
+    }
+
+    fn append_synced(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), StoreError> {
         let session = self.session;
         let writer = self.writer(Holds::Pages, 0, bytes.len())?;
         let before = writer.bytes();
@@ -244,7 +275,10 @@ impl SessionWriter {
 
     fn give_back(&mut self) {
         let lanes = [self.data.take(), self.pages.take()];
-        lanes.into_iter().flatten().for_each(|w| self.store.volumes().release(w));
+        lanes
+            .into_iter()
+            .flatten()
+            .for_each(|w| self.store.volumes().release(w));
     }
 
     /// After an error: a full device gives back what was not committed, any other takes the volumes out of use.
@@ -269,12 +303,9 @@ impl Drop for SessionWriter {
     fn drop(&mut self) {
         // A writer that was not closed may hold blocks nobody committed: its volumes wait for the next start.
         let lanes = [self.data.take(), self.pages.take()];
-        lanes.into_iter().flatten().for_each(|w| self.store.volumes().failed(&w.label));
+        lanes
+            .into_iter()
+            .flatten()
+            .for_each(|w| self.store.volumes().failed(&w.label));
     }
-}
-
-/// Whether an error is one of a volume: for messages.
-#[must_use]
-pub fn is_volume_error(error: &StoreError) -> bool {
-    matches!(error, StoreError::Volume(VolumeError::Device(_) | VolumeError::Sync { .. }))
 }

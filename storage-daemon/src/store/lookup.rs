@@ -71,7 +71,9 @@ impl Store {
     /// [`LookupError`]
     pub fn read_block(&self, location: Location, wanted: &[ChunkId]) -> Result<Block, LookupError> {
         self.volumes().read(location).map_err(|error| match error {
-            ReadError::Damaged { source, .. } => self.damaged(location, wanted, &source.to_string()),
+            ReadError::Damaged { source, .. } => {
+                self.damaged(location, wanted, &source.to_string())
+            }
             other => other.into(),
         })
     }
@@ -91,8 +93,18 @@ impl Store {
         if let Err(error) = self.index().remove(&ids) {
             tracing::error!(%error, "damaged ids could not be taken out of the index");
         }
-        tracing::error!(volume, offset = location.offset(), reason, ids = ids.len(), "damaged block");
-        LookupError::Damaged { volume, offset: location.offset(), reason: reason.to_owned() }
+        tracing::error!(
+            volume,
+            offset = location.offset(),
+            reason,
+            ids = ids.len(),
+            "damaged block"
+        );
+        LookupError::Damaged {
+            volume,
+            offset: location.offset(),
+            reason: reason.to_owned(),
+        }
     }
 
     /// What a block's slot table says, as far as it can still be read.
@@ -101,7 +113,9 @@ impl Store {
         let Some(volume) = volumes.iter().find(|v| v.label.number == location.volume) else {
             return Vec::new();
         };
-        let Ok(file) = self.volumes().file(location.volume) else { return Vec::new() };
+        let Ok(file) = self.volumes().file(location.volume) else {
+            return Vec::new();
+        };
         match scan::read_head(file.as_ref(), volume.label.uuid, location.offset()) {
             Ok(Ok((_, slots))) => slots
                 .iter()

@@ -5,9 +5,11 @@
 pub mod index;
 pub mod ingest;
 pub mod lookup;
+pub mod notes;
 pub mod pages;
 pub mod recovery;
 pub mod run;
+pub mod snapshot_log;
 pub mod snapshots;
 pub mod sorted_index;
 pub mod the_store;
@@ -16,6 +18,8 @@ pub mod verify;
 pub use index::{ChunkIndex, IndexError, Mark};
 pub use the_store::{Store, StoreConfig, StoreError};
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

@@ -45,13 +45,21 @@ impl Inner {
 
     fn put(&mut self, location: Location, slots: Vec<Slot>, plain: Bytes) {
         while self.bytes + plain.len() > CACHE_BYTES && !self.blocks.is_empty() {
-            let oldest = self.blocks.iter().min_by_key(|(_, b)| b.used).map(|(k, _)| *k);
+            let oldest = self
+                .blocks
+                .iter()
+                .min_by_key(|(_, b)| b.used)
+                .map(|(k, _)| *k);
             if let Some(block) = oldest.and_then(|key| self.blocks.remove(&key)) {
                 self.bytes -= block.plain.len();
             }
         }
         self.bytes += plain.len();
-        let block = Decoded { slots, plain, used: self.clock };
+        let block = Decoded {
+            slots,
+            plain,
+            used: self.clock,
+        };
         if let Some(old) = self.blocks.insert((location.volume, location.unit), block) {
             self.bytes -= old.plain.len();
         }
@@ -61,7 +69,10 @@ impl Inner {
 /// The bytes of one slot.
 pub fn slice(slots: &[Slot], plain: &Bytes, slot: u16) -> Option<(Slot, Bytes)> {
     let found = *slots.get(usize::from(slot))?;
-    let start: usize = slots[..usize::from(slot)].iter().map(|s| s.len as usize).sum();
+    let start: usize = slots[..usize::from(slot)]
+        .iter()
+        .map(|s| s.len as usize)
+        .sum();
     let end = start.checked_add(found.len as usize)?;
     (end <= plain.len()).then(|| (found, plain.slice(start..end)))
 }
@@ -92,8 +103,12 @@ impl Store {
         decoded.map_err(|_| self.damaged(location, &[*id], "payload does not decode"))?;
         let plain = Bytes::from(plain);
         let found = slice(&segment.slots, &plain, location.slot).filter(|(slot, _)| slot.id == *id);
-        let (_, bytes) = found.ok_or_else(|| self.damaged(location, &[*id], "the block holds something else"))?;
-        self.page_cache().inner.lock().put(location, segment.slots, plain);
+        let (_, bytes) = found
+            .ok_or_else(|| self.damaged(location, &[*id], "the block holds something else"))?;
+        self.page_cache()
+            .inner
+            .lock()
+            .put(location, segment.slots, plain);
         Ok(bytes)
     }
 }

@@ -46,7 +46,12 @@ impl Store {
         let outcome = self.scan(label, file.as_ref(), mark)?;
         self.used_session(outcome.last_session);
         for damage in &outcome.damage {
-            tracing::error!(volume = label.name(), offset = damage.offset, reason = damage.reason, "damage in a volume");
+            tracing::error!(
+                volume = label.name(),
+                offset = damage.offset,
+                reason = damage.reason,
+                "damage in a volume"
+            );
         }
         drop(file);
         match outcome.tip {
@@ -66,20 +71,31 @@ impl Store {
         let is_new = |unit: u32| mark.is_none_or(|mark| u64::from(unit) * ALIGN > mark);
         for place in seal.commits.iter().filter(|c| is_new(c.unit)) {
             let at = u64::from(place.unit) * ALIGN;
-            let Ok((header, payload)) = scan::read_payload(file, label.uuid, at)? else { return Ok(false) };
-            let Ok(commit) = Commit::from_bytes(&payload) else { return Ok(false) };
+            let Ok((header, payload)) = scan::read_payload(file, label.uuid, at)? else {
+                return Ok(false);
+            };
+            let Ok(commit) = Commit::from_bytes(&payload) else {
+                return Ok(false);
+            };
             self.used_session(header.session.0);
             self.take_commit(label.number, at, &commit)?;
         }
         for unit in seal.others.iter().filter(|unit| is_new(**unit)) {
             let at = u64::from(*unit) * ALIGN;
-            let Ok((header, payload)) = scan::read_payload(file, label.uuid, at)? else { return Ok(false) };
+            let Ok((header, payload)) = scan::read_payload(file, label.uuid, at)? else {
+                return Ok(false);
+            };
             self.take_other(label, header.kind == Kind::Note, &payload);
         }
         Ok(true)
     }
 
-    fn scan(&self, label: &Label, file: &dyn VolumeFile, mark: Option<Mark>) -> Result<Outcome, StoreError> {
+    fn scan(
+        &self,
+        label: &Label,
+        file: &dyn VolumeFile,
+        mark: Option<Mark>,
+    ) -> Result<Outcome, StoreError> {
         let mut failed = None;
         let mut tell = |found| match found {
             Found::Commit(at, commit) => {
@@ -112,7 +128,13 @@ impl Store {
     fn recover_unfinished(&self, label: &Arc<Label>, outcome: Outcome) -> Result<(), StoreError> {
         if let Some(torn) = &outcome.torn {
             let kept = self.volumes().set_aside(label, torn.offset)?;
-            tracing::warn!(volume = label.name(), offset = torn.offset, reason = torn.reason, kept, "torn tail set aside");
+            tracing::warn!(
+                volume = label.name(),
+                offset = torn.offset,
+                reason = torn.reason,
+                kept,
+                "torn tail set aside"
+            );
         }
         let is_damaged = !outcome.damage.is_empty();
         let Some(tip) = outcome.tip.filter(|tip| tip.sequence > 0) else {
@@ -148,7 +170,11 @@ impl Store {
         if taken.is_empty() {
             return Ok(());
         }
-        tracing::info!(volume = label.name(), blocks = taken.len(), "took in blocks that were not committed");
+        tracing::info!(
+            volume = label.name(),
+            blocks = taken.len(),
+            "took in blocks that were not committed"
+        );
         let last = u64::from(taken.last().map_or(0, |b| b.unit)) * ALIGN;
         let mark = match writer {
             Some(writer) => {
@@ -158,15 +184,32 @@ impl Store {
                 writer.settle();
                 committed.map_or(last, |(at, _)| at)
             }
-            None => self.index().marks().get(&label.number).copied().unwrap_or(0),
+            None => self
+                .index()
+                .marks()
+                .get(&label.number)
+                .copied()
+                .unwrap_or(0),
         };
         let batch: Vec<_> = locations(label.number, &taken).collect();
         Ok(self.index().insert(&batch, label.number, mark)?)
     }
 
-    fn is_whole(&self, label: &Label, block: &CommittedBlock, own: &std::collections::HashSet<ChunkId>) -> bool {
-        let place = Location { volume: label.number, unit: block.unit, units: block.units, slot: 0 };
-        let Ok(read) = self.volumes().read(place) else { return false };
+    fn is_whole(
+        &self,
+        label: &Label,
+        block: &CommittedBlock,
+        own: &std::collections::HashSet<ChunkId>,
+    ) -> bool {
+        let place = Location {
+            volume: label.number,
+            unit: block.unit,
+            units: block.units,
+            slot: 0,
+        };
+        let Ok(read) = self.volumes().read(place) else {
+            return false;
+        };
         if read.header.kind != Kind::Pages {
             return true;
         }
@@ -174,7 +217,11 @@ impl Store {
         if read.segment.decode(&mut plain).is_err() {
             return false;
         }
-        let Ok(needs) = verify::needs(&read.segment, &plain) else { return false };
-        needs.iter().all(|(_, target)| own.contains(target) || matches!(self.locate(target), Ok(Some(_))))
+        let Ok(needs) = verify::needs(&read.segment, &plain) else {
+            return false;
+        };
+        needs
+            .iter()
+            .all(|(_, target)| own.contains(target) || matches!(self.locate(target), Ok(Some(_))))
     }
 }

@@ -67,12 +67,19 @@ impl Run {
     /// # Errors
     /// Unreadable or damaged.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let fail = |source| IndexError::Io { operation: "read index file", path: path.to_owned(), source };
-        let damaged = || IndexError::Damaged { path: path.to_owned() };
+        let fail = |source| IndexError::Io {
+            operation: "read index file",
+            path: path.to_owned(),
+            source,
+        };
+        let damaged = || IndexError::Damaged {
+            path: path.to_owned(),
+        };
         let mut file = File::open(path).map_err(fail)?;
         let mut head = [0; HEADER];
         file.read_exact(&mut head).map_err(fail)?;
-        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let entries = u64::from(word(8)) | u64::from(word(12)) << 32;
         let (log2, lines) = (word(16), word(20) as usize);
         let bytes = file.metadata().map_err(fail)?.len();
@@ -123,17 +130,31 @@ impl Run {
             return Ok(None);
         }
         let (line, bits) = spots(id, self.filter.len());
-        if self.filter[line].iter().zip(bits).any(|(word, bit)| word & bit == 0) {
+        if self.filter[line]
+            .iter()
+            .zip(bits)
+            .any(|(word, bit)| word & bit == 0)
+        {
             return Ok(None);
         }
         let bucket = (u64::from(prefix(id)) >> self.shift) as usize;
         let (mut low, mut high) = (self.starts[bucket], self.starts[bucket + 1]);
-        let fail = |source| IndexError::Io { operation: "read index file", path: self.path.clone(), source };
+        let fail = |source| IndexError::Io {
+            operation: "read index file",
+            path: self.path.clone(),
+            source,
+        };
         while high.saturating_sub(low) > MAX_BUCKET {
             let middle = low + (high - low) / 2;
             let mut one = [0; 32];
-            self.file.read_exact_at(&mut one, offset(middle)).map_err(fail)?;
-            if one <= id.0 { low = middle } else { high = middle }
+            self.file
+                .read_exact_at(&mut one, offset(middle))
+                .map_err(fail)?;
+            if one <= id.0 {
+                low = middle
+            } else {
+                high = middle
+            }
         }
         let mut stack = [0; 64 * ENTRY];
         let bytes = high.saturating_sub(low) as usize * ENTRY;
@@ -146,7 +167,11 @@ impl Run {
         };
         self.file.read_exact_at(buffer, offset(low)).map_err(fail)?;
         let (entries, _) = buffer.as_chunks::<ENTRY>();
-        Ok(entries.iter().map(decode).find(|(found, _)| found == id).map(|(_, place)| place))
+        Ok(entries
+            .iter()
+            .map(decode)
+            .find(|(found, _)| found == id)
+            .map(|(_, place)| place))
     }
 
     /// All entries in order.
@@ -154,7 +179,11 @@ impl Run {
     /// # Errors
     /// The file cannot be opened.
     pub fn iter(&self) -> Result<RunIter, IndexError> {
-        let fail = |source| IndexError::Io { operation: "read index file", path: self.path.clone(), source };
+        let fail = |source| IndexError::Io {
+            operation: "read index file",
+            path: self.path.clone(),
+            source,
+        };
         let mut file = File::open(&self.path).map_err(fail)?;
         file.seek(SeekFrom::Start(HEADER as u64)).map_err(fail)?;
         Ok(RunIter {
@@ -206,7 +235,9 @@ impl RunIter {
         self.crc.update(&self.buffer);
         self.left -= entries as u64;
         if self.left == 0 && self.crc.clone().finalize() != self.expected {
-            return Err(IndexError::Damaged { path: self.path.clone() });
+            return Err(IndexError::Damaged {
+                path: self.path.clone(),
+            });
         }
         Ok(())
     }
@@ -250,7 +281,11 @@ impl RunWriter {
     /// # Errors
     /// The file cannot be made.
     pub fn create(path: &Path, most: u64) -> Result<Self, IndexError> {
-        let fail = |source| IndexError::Io { operation: "write index file", path: path.to_owned(), source };
+        let fail = |source| IndexError::Io {
+            operation: "write index file",
+            path: path.to_owned(),
+            source,
+        };
         let mut out = BufWriter::with_capacity(1 << 18, File::create(path).map_err(fail)?);
         out.write_all(&[0; HEADER]).map_err(fail)?;
         let log2 = (most / 32).max(1).ilog2().min(26);
@@ -277,11 +312,18 @@ impl RunWriter {
             self.starts.push(self.entries);
         }
         let (line, bits) = spots(id, self.filter.len());
-        self.filter[line].iter_mut().zip(bits).for_each(|(word, bit)| *word |= bit);
+        self.filter[line]
+            .iter_mut()
+            .zip(bits)
+            .for_each(|(word, bit)| *word |= bit);
         self.buffer.extend_from_slice(&id.0);
         self.buffer.extend_from_slice(&place.to_bytes());
         self.entries += 1;
-        if self.buffer.len() >= 1 << 16 { self.spill() } else { Ok(()) }
+        if self.buffer.len() >= 1 << 16 {
+            self.spill()
+        } else {
+            Ok(())
+        }
     }
 
     fn spill(&mut self) -> Result<(), IndexError> {
@@ -303,8 +345,13 @@ impl RunWriter {
         self.spill()?;
         self.starts.resize((1 << self.log2) + 1, self.entries);
         let mut tail = Vec::with_capacity(self.starts.len() * 4 + self.filter.len() * 64);
-        self.starts.iter().for_each(|s| tail.extend_from_slice(&s.to_le_bytes()));
-        self.filter.iter().flatten().for_each(|w| tail.extend_from_slice(&w.to_le_bytes()));
+        self.starts
+            .iter()
+            .for_each(|s| tail.extend_from_slice(&s.to_le_bytes()));
+        self.filter
+            .iter()
+            .flatten()
+            .for_each(|w| tail.extend_from_slice(&w.to_le_bytes()));
         let mut head = Vec::with_capacity(HEADER);
         head.extend_from_slice(&MAGIC);
         head.extend_from_slice(&VERSION.to_le_bytes());
@@ -315,7 +362,11 @@ impl RunWriter {
         head.extend_from_slice(&crc32fast::hash(&tail).to_le_bytes());
         let path = self.path.clone();
         let written = write_tail(self.out, &tail, &head);
-        written.map_err(|source| IndexError::Io { operation: "write index file", path: path.clone(), source })?;
+        written.map_err(|source| IndexError::Io {
+            operation: "write index file",
+            path: path.clone(),
+            source,
+        })?;
         Run::open(&path)
     }
 }

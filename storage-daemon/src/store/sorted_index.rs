@@ -25,7 +25,12 @@ use crate::volume::Location;
 const MAX_IN_MEMORY: usize = 224 << 10;
 const MAGIC: &[u8; 8] = b"HFIXMAN1";
 /// The place of an id that is gone.
-const GONE: Location = Location { volume: 0, unit: 0, units: 0, slot: 0 };
+const GONE: Location = Location {
+    volume: 0,
+    unit: 0,
+    units: 0,
+    slot: 0,
+};
 
 /// Ids are hashes already.
 #[derive(Default)]
@@ -82,7 +87,11 @@ impl SortedIndex {
         folder: &Path,
         before_manifest: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
     ) -> Result<Self, IndexError> {
-        let fail = |source| IndexError::Io { operation: "open index folder", path: folder.to_owned(), source };
+        let fail = |source| IndexError::Io {
+            operation: "open index folder",
+            path: folder.to_owned(),
+            source,
+        };
         fs::create_dir_all(folder).map_err(fail)?;
         let state = load(folder).unwrap_or_else(|error| {
             if !matches!(&error, IndexError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound) {
@@ -93,9 +102,14 @@ impl SortedIndex {
         let mut next = 1;
         for entry in fs::read_dir(folder).map_err(fail)? {
             let path = entry.map_err(fail)?.path();
-            let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<u64>().ok());
+            let number = path
+                .file_stem()
+                .and_then(|s| s.to_str())
+                .and_then(|s| s.parse::<u64>().ok());
             next = next.max(number.unwrap_or(0) + 1);
-            if path.extension().is_some_and(|e| e == "run") && !state.runs.iter().any(|r| r.path == path) {
+            if path.extension().is_some_and(|e| e == "run")
+                && !state.runs.iter().any(|r| r.path == path)
+            {
                 fs::remove_file(&path).map_err(fail)?;
             }
         }
@@ -116,7 +130,11 @@ impl SortedIndex {
         let path = self.folder.join("manifest");
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(IndexError::Io { operation: "remove", path, source });
+                return Err(IndexError::Io {
+                    operation: "remove",
+                    path,
+                    source,
+                });
             }
             _ => {}
         }
@@ -133,7 +151,10 @@ impl SortedIndex {
                 .frozen
                 .get_or_insert_with(|| {
                     let table = std::mem::take(&mut state.table);
-                    Arc::new(Frozen { table, marks: state.marks.clone() })
+                    Arc::new(Frozen {
+                        table,
+                        marks: state.marks.clone(),
+                    })
                 })
                 .clone()
         };
@@ -152,7 +173,7 @@ impl SortedIndex {
 
     fn write_table(&self, table: &IdMap<Location>) -> Result<Run, IndexError> {
         let mut entries: Vec<Entry> = table.iter().map(|(id, place)| (*id, *place)).collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        entries.sort_unstable_by_key(|entry| entry.0);
         let mut writer = RunWriter::create(&self.new_path(), entries.len() as u64)?;
         entries.iter().try_for_each(|entry| writer.push(entry))?;
         writer.finish()
@@ -167,7 +188,9 @@ impl SortedIndex {
     fn merge(&self) -> Result<(), IndexError> {
         loop {
             let runs = self.state.read().runs.clone();
-            let [.., older, newer] = runs.as_slice() else { return Ok(()) };
+            let [.., older, newer] = runs.as_slice() else {
+                return Ok(());
+            };
             if older.len() > newer.len() * 2 {
                 return Ok(());
             }
@@ -182,7 +205,11 @@ impl SortedIndex {
 
     fn write_manifest(&self, marks: &HashMap<u32, Mark>) -> Result<(), IndexError> {
         let path = self.folder.join("manifest");
-        let fail = |source| IndexError::Io { operation: "write", path: path.clone(), source };
+        let fail = |source| IndexError::Io {
+            operation: "write",
+            path: path.clone(),
+            source,
+        };
         (self.before_manifest)().map_err(fail)?;
         let runs = self.state.read().runs.clone();
         let mut out = MAGIC.to_vec();
@@ -203,9 +230,12 @@ impl SortedIndex {
     }
 
     fn remove_unnamed(&self, runs: &[Arc<Run>]) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
         for path in entries.flatten().map(|e| e.path()) {
-            if path.extension().is_some_and(|e| e == "run") && !runs.iter().any(|r| r.path == path) {
+            if path.extension().is_some_and(|e| e == "run") && !runs.iter().any(|r| r.path == path)
+            {
                 // Left over files are removed again at the next start.
                 let _ = fs::remove_file(path);
             }
@@ -214,13 +244,20 @@ impl SortedIndex {
 }
 
 fn run_number(path: &Path) -> u64 {
-    path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse().ok()).unwrap_or(0)
+    path.file_stem()
+        .and_then(|s| s.to_str())
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0)
 }
 
 fn load(folder: &Path) -> Result<State, IndexError> {
     let path = folder.join("manifest");
     let damaged = || IndexError::Damaged { path: path.clone() };
-    let bytes = fs::read(&path).map_err(|source| IndexError::Io { operation: "read", path: path.clone(), source })?;
+    let bytes = fs::read(&path).map_err(|source| IndexError::Io {
+        operation: "read",
+        path: path.clone(),
+        source,
+    })?;
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
     if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
         return Err(damaged());
@@ -238,7 +275,10 @@ fn load(folder: &Path) -> Result<State, IndexError> {
             let volume = r.u32("mark")?;
             state.marks.insert(volume, r.u64("mark")?);
         }
-        let runs = paths.iter().map(|path| Run::open(path).map(Arc::new)).collect::<Result<_, _>>();
+        let runs = paths
+            .iter()
+            .map(|path| Run::open(path).map(Arc::new))
+            .collect::<Result<_, _>>();
         state.runs = Arc::new(runs.map_err(|_| common::codec::DecodeError::Range { what: "run" })?);
         Ok(())
     };
@@ -282,7 +322,10 @@ impl ChunkIndex for SortedIndex {
     fn get(&self, id: &ChunkId) -> Result<Option<Location>, IndexError> {
         let runs = {
             let state = self.state.read();
-            let recent = state.table.get(id).or_else(|| state.frozen.as_ref().and_then(|f| f.table.get(id)));
+            let recent = state
+                .table
+                .get(id)
+                .or_else(|| state.frozen.as_ref().and_then(|f| f.table.get(id)));
             if let Some(place) = recent {
                 return Ok((*place != GONE).then_some(*place));
             }
@@ -297,7 +340,12 @@ impl ChunkIndex for SortedIndex {
         Ok(None)
     }
 
-    fn insert(&self, batch: &[(ChunkId, Location)], volume: u32, mark: Mark) -> Result<(), IndexError> {
+    fn insert(
+        &self,
+        batch: &[(ChunkId, Location)],
+        volume: u32,
+        mark: Mark,
+    ) -> Result<(), IndexError> {
         let full = {
             let mut state = self.state.write();
             state.table.extend(batch.iter().copied());

@@ -12,7 +12,12 @@ fn id(n: u64) -> ChunkId {
 }
 
 fn place(n: u64) -> Location {
-    Location { volume: 1 + (n % 3) as u32, unit: n as u32, units: 3, slot: (n % 100) as u16 }
+    Location {
+        volume: 1 + (n % 3) as u32,
+        unit: n as u32,
+        units: 3,
+        slot: (n % 100) as u16,
+    }
 }
 
 fn fill(index: &SortedIndex, range: std::ops::Range<u64>) {
@@ -30,14 +35,21 @@ fn ids_are_found_in_memory_in_runs_and_after_a_restart() {
         index.flush().unwrap();
     }
     fill(&index, 45_000..46_000);
-    assert!(index.state.read().runs.len() < 6, "runs of like size are merged");
+    assert!(
+        index.state.read().runs.len() < 6,
+        "runs of like size are merged"
+    );
     for n in 0..46_000 {
         assert_eq!(index.get(&id(n)).unwrap(), Some(place(n)), "{n}");
     }
     assert_eq!(index.get(&id(99_999_999)).unwrap(), None);
     drop(index);
     let index = open(dir.path());
-    assert_eq!(index.marks()[&1], 45_000, "what was not written out is behind the mark");
+    assert_eq!(
+        index.marks()[&1],
+        45_000,
+        "what was not written out is behind the mark"
+    );
     assert_eq!(index.get(&id(44_999)).unwrap(), Some(place(44_999)));
     assert_eq!(index.get(&id(45_500)).unwrap(), None);
 }
@@ -49,11 +61,17 @@ fn the_newest_place_wins_and_removed_ids_are_gone() {
     fill(&index, 0..1000);
     index.flush().unwrap();
     index.insert(&[(id(5), place(77))], 1, 2000).unwrap();
-    index.remove(&[(id(6), place(6)), (id(7), place(8))]).unwrap();
+    index
+        .remove(&[(id(6), place(6)), (id(7), place(8))])
+        .unwrap();
     for _ in 0..2 {
         assert_eq!(index.get(&id(5)).unwrap(), Some(place(77)));
         assert_eq!(index.get(&id(6)).unwrap(), None);
-        assert_eq!(index.get(&id(7)).unwrap(), Some(place(7)), "it lies elsewhere by now");
+        assert_eq!(
+            index.get(&id(7)).unwrap(),
+            Some(place(7)),
+            "it lies elsewhere by now"
+        );
         index.flush().unwrap();
     }
     drop(index);

@@ -25,13 +25,25 @@ pub const STORAGE: Uuid = Uuid::from_u128(0x5707);
 
 /// Opens the store of a scratch folder.
 pub fn open(folder: &Path) -> Arc<Store> {
-    open_on(folder, Arc::new(DiskDevice::open(&folder.join("volumes")).unwrap()), 2 << 30)
+    open_on(
+        folder,
+        Arc::new(DiskDevice::open(&folder.join("volumes")).unwrap()),
+        2 << 30,
+    )
 }
 
 /// Opens a store on a device with volumes of this length.
 pub fn open_on(folder: &Path, device: Arc<dyn Device>, max_volume_bytes: u64) -> Arc<Store> {
     let state = folder.join("state");
-    Store::open(device, &StoreConfig { state, storage: STORAGE, max_volume_bytes }).unwrap()
+    Store::open(
+        device,
+        &StoreConfig {
+            state,
+            storage: STORAGE,
+            max_volume_bytes,
+        },
+    )
+    .unwrap()
 }
 
 /// A writer of a new session.
@@ -42,13 +54,27 @@ pub fn writer(store: &Arc<Store>) -> SessionWriter {
 
 /// A segment of these pieces, compressed.
 pub fn segment(pieces: &[&[u8]]) -> Segment {
-    let slots = pieces.iter().map(|p| Slot { id: ChunkId::of(p), len: p.len() as u32 }).collect();
+    let slots = pieces
+        .iter()
+        .map(|p| Slot {
+            id: ChunkId::of(p),
+            len: p.len() as u32,
+        })
+        .collect();
     let payload = zstd::bulk::compress(&pieces.concat(), 1).unwrap();
-    Segment { codec: Codec::Zstd, slots, payload: Bytes::from(payload) }
+    Segment {
+        codec: Codec::Zstd,
+        slots,
+        payload: Bytes::from(payload),
+    }
 }
 
 /// Appends verified content.
-pub fn append(writer: &mut SessionWriter, kind: Kind, pieces: &[&[u8]]) -> Result<(), super::StoreError> {
+pub fn append(
+    writer: &mut SessionWriter,
+    kind: Kind,
+    pieces: &[&[u8]],
+) -> Result<(), super::StoreError> {
     let verified = verify(kind, segment(pieces), &mut Vec::new()).unwrap();
     writer.append(&verified)
 }
@@ -56,7 +82,10 @@ pub fn append(writer: &mut SessionWriter, kind: Kind, pieces: &[&[u8]]) -> Resul
 /// Content of `len` bytes that does not compress, different for each `seed`.
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut out);
     out
 }
 
@@ -65,7 +94,10 @@ pub fn file(name: &str, content: &[u8]) -> Entry {
     let mut entry = Entry::new(name.into(), EntryKind::File, Stat::default());
     entry.stat.size = content.len() as u64;
     if !content.is_empty() {
-        let chunk = ChunkRef { id: ChunkId::of(content), len: content.len() as u32 };
+        let chunk = ChunkRef {
+            id: ChunkId::of(content),
+            len: content.len() as u32,
+        };
         entry.content = Content::Chunks(vec![chunk]);
     }
     entry

@@ -21,15 +21,26 @@ fn has(store: &Store, content: &[u8]) -> bool {
 }
 
 fn volume_files(folder: &Path, holds: &str) -> Vec<PathBuf> {
-    let all = fs::read_dir(folder.join("volumes")).unwrap().map(|e| e.unwrap().path());
+    let all = fs::read_dir(folder.join("volumes"))
+        .unwrap()
+        .map(|e| e.unwrap().path());
     let mine = |p: &PathBuf| p.to_string_lossy().contains(&format!("/{holds}-"));
-    let mut all: Vec<_> = all.filter(mine).filter(|p| p.extension().is_some_and(|e| e == "hfv")).collect();
+    let mut all: Vec<_> = all
+        .filter(mine)
+        .filter(|p| p.extension().is_some_and(|e| e == "hfv"))
+        .collect();
     all.sort();
     all
 }
 
 fn snapshot_of(root: &common::ids::PageId) -> Snapshot {
-    Snapshot { root: root.0.to_vec(), job_id: 7, number: 1, counts: Some(Counts::default()), ..Default::default() }
+    Snapshot {
+        root: root.0.to_vec(),
+        job_id: 7,
+        number: 1,
+        counts: Some(Counts::default()),
+        ..Default::default()
+    }
 }
 
 /// Stores a file "a" with `content` and its snapshot.
@@ -65,7 +76,9 @@ fn a_page_needs_all_it_names() {
     let mut w = writer(&store);
     let (_, bytes) = page(&[file("a", b"content")]);
     let error = append(&mut w, Kind::Pages, &[&bytes]).unwrap_err();
-    assert!(matches!(error, StoreError::Missing { target, .. } if target == ChunkId::of(b"content")));
+    assert!(
+        matches!(error, StoreError::Missing { target, .. } if target == ChunkId::of(b"content"))
+    );
     append(&mut w, Kind::Segment, &[b"content"]).unwrap();
     append(&mut w, Kind::Pages, &[&bytes]).unwrap();
     w.close();
@@ -87,7 +100,10 @@ fn everything_is_there_after_a_restart_with_and_without_the_derived_state() {
     drop(store);
     let store = open(dir.path());
     assert!(has(&store, b"kept") && has(&store, b"later"));
-    assert_eq!(store.snapshots().get(&snapshot.id()).unwrap().snapshot, snapshot);
+    assert_eq!(
+        store.snapshots().get(&snapshot.id()).unwrap().snapshot,
+        snapshot
+    );
     assert_eq!(store.snapshots().part(0).snapshots.len(), 2);
     let session = store.new_session().unwrap();
     assert!(session.0 > 2, "session numbers are never used twice");
@@ -106,19 +122,35 @@ fn whole_blocks_without_a_commit_are_taken_in_and_a_torn_tail_is_set_aside() {
     let copy = tempfile::tempdir().unwrap();
     let volumes = copy.path().join("volumes");
     fs::create_dir_all(&volumes).unwrap();
-    for path in [volume_files(dir.path(), "data"), volume_files(dir.path(), "pages")].concat() {
+    for path in [
+        volume_files(dir.path(), "data"),
+        volume_files(dir.path(), "pages"),
+    ]
+    .concat()
+    {
         fs::copy(&path, volumes.join(path.file_name().unwrap())).unwrap();
     }
     let data = &volume_files(copy.path(), "data")[0];
     let len = fs::metadata(data).unwrap().len();
-    fs::OpenOptions::new().write(true).open(data).unwrap().set_len(len - 5000).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(data)
+        .unwrap()
+        .set_len(len - 5000)
+        .unwrap();
 
     let store = open(copy.path());
     assert!(has(&store, b"committed"));
     assert!(has(&store, &noise(1, 9000)), "whole: taken in");
     assert!(!has(&store, &noise(2, 9000)), "torn");
-    let torn: Vec<_> = fs::read_dir(&volumes).unwrap().map(|e| e.unwrap().path()).collect();
-    assert!(torn.iter().any(|p| p.extension().is_some_and(|e| e == "torn")));
+    let torn: Vec<_> = fs::read_dir(&volumes)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    assert!(
+        torn.iter()
+            .any(|p| p.extension().is_some_and(|e| e == "torn"))
+    );
     // And the volume takes more.
     store_file(&store, b"after");
     assert_eq!(volume_files(copy.path(), "data").len(), 1);
@@ -137,16 +169,27 @@ fn full_volumes_are_sealed_and_read_back_from_their_seals() {
         append(&mut w, Kind::Segment, &[&noise(n, 100_000)]).unwrap();
     }
     w.close();
-    let full = store.volumes().list().iter().filter(|v| v.status == Status::Full).count();
+    let full = store
+        .volumes()
+        .list()
+        .iter()
+        .filter(|v| v.status == Status::Full)
+        .count();
     assert!(full >= 3, "{full}");
     for path in volume_files(dir.path(), "data") {
-        assert!(fs::metadata(path).unwrap().len() <= 1 << 20, "limits hold to the block");
+        assert!(
+            fs::metadata(path).unwrap().len() <= 1 << 20,
+            "limits hold to the block"
+        );
     }
     drop(store);
     fs::remove_dir_all(dir.path().join("state")).unwrap();
     let store = open_on(dir.path(), device(), 1 << 20);
     for n in 0..40 {
-        assert_eq!(store.content(&ChunkId::of(&noise(n, 100_000))).unwrap(), noise(n, 100_000));
+        assert_eq!(
+            store.content(&ChunkId::of(&noise(n, 100_000))).unwrap(),
+            noise(n, 100_000)
+        );
     }
 }
 
@@ -163,12 +206,21 @@ fn a_damaged_block_is_reported_leaves_the_index_and_is_stored_anew() {
     bytes[4096 + 2000] ^= 4;
     fs::write(path, bytes).unwrap();
     let error = store.content(&ChunkId::of(&noise(1, 5000))).unwrap_err();
-    assert!(matches!(error, LookupError::Damaged { offset: 4096, .. }), "{error}");
+    assert!(
+        matches!(error, LookupError::Damaged { offset: 4096, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("data-000001"), "{error}");
     assert!(!has(&store, b"neighbour") && !has(&store, &noise(1, 5000)));
-    assert_eq!(store.content(&ChunkId::of(b"healthy")).unwrap(), &b"healthy"[..]);
+    assert_eq!(
+        store.content(&ChunkId::of(b"healthy")).unwrap(),
+        &b"healthy"[..]
+    );
     store_file(&store, &noise(1, 5000));
-    assert_eq!(store.content(&ChunkId::of(&noise(1, 5000))).unwrap(), noise(1, 5000));
+    assert_eq!(
+        store.content(&ChunkId::of(&noise(1, 5000))).unwrap(),
+        noise(1, 5000)
+    );
 }
 
 #[test]
@@ -189,7 +241,11 @@ fn a_bad_commit_block_with_a_commit_behind_it_loses_nothing() {
     fs::remove_dir_all(dir.path().join("state")).unwrap();
     let store = open(dir.path());
     assert!(has(&store, b"first") && has(&store, b"second"));
-    assert_eq!(fs::read(path).unwrap()[..bytes.len()], bytes, "committed bytes are never cut");
+    assert_eq!(
+        fs::read(path).unwrap()[..bytes.len()],
+        bytes,
+        "committed bytes are never cut"
+    );
 }
 
 #[test]
@@ -207,10 +263,17 @@ fn a_full_device_ends_the_session_and_nothing_else() {
     assert!(matches!(w.commit(), Err(StoreError::Ended)));
     w.close();
     plan.disarm();
-    assert_eq!(store.content(&ChunkId::of(b"before")).unwrap(), &b"before"[..]);
+    assert_eq!(
+        store.content(&ChunkId::of(b"before")).unwrap(),
+        &b"before"[..]
+    );
     assert!(!has(&store, b"lost"));
     store_file(&store, b"after");
-    assert_eq!(volume_files(dir.path(), "data").len(), 1, "the volume was given back whole");
+    assert_eq!(
+        volume_files(dir.path(), "data").len(),
+        1,
+        "the volume was given back whole"
+    );
     assert!(has(&store, b"after"));
 }
 
@@ -226,7 +289,10 @@ fn after_a_failed_sync_the_volume_is_never_written_again() {
         plan.arm(fault, 0);
         assert!(w.commit().is_err());
         plan.disarm();
-        assert!(matches!(w.commit(), Err(StoreError::Ended)), "a sync is never tried twice");
+        assert!(
+            matches!(w.commit(), Err(StoreError::Ended)),
+            "a sync is never tried twice"
+        );
         w.close();
         assert!(!has(&store, b"unsure"), "never told as present");
         assert_eq!(store.volumes().list()[0].status, Status::Error);

@@ -94,6 +94,8 @@ pub struct Store {
     cache: PageCache,
     pool: Arc<Pool>,
     counters: Mutex<Counters>,
+    /// Notes get their sequence and their place one at a time.
+    pub(super) note_order: Mutex<()>,
 }
 
 impl Store {
@@ -102,11 +104,17 @@ impl Store {
     /// # Errors
     /// The device or the state folder cannot be used. Damage in volumes is reported, not an error.
     pub fn open(device: Arc<dyn Device>, config: &StoreConfig) -> Result<Arc<Self>, StoreError> {
-        let state = |source| StoreError::State { path: config.state.clone(), source };
+        let state = |source| StoreError::State {
+            path: config.state.clone(),
+            source,
+        };
         std::fs::create_dir_all(&config.state).map_err(state)?;
         let volumes = VolumeSet::open(
             device,
-            Making { storage: config.storage, max_bytes: config.max_volume_bytes },
+            Making {
+                storage: config.storage,
+                max_bytes: config.max_volume_bytes,
+            },
         )?;
         let (snapshots, log_is_whole) =
             Snapshots::open(&config.state.join("snapshots.log")).map_err(state)?;
@@ -125,6 +133,7 @@ impl Store {
             cache: PageCache::default(),
             pool: Pool::new(),
             counters: Mutex::new(counters),
+            note_order: Mutex::new(()),
         });
         store.recover()?;
         Ok(store)
@@ -198,9 +207,16 @@ impl Counters {
             let (session, volume, crc) = (r.u64("session")?, r.u32("volume")?, r.u32("crc")?);
             Ok::<_, common::codec::DecodeError>((session, volume, crc))
         })();
-        let known = read.ok().filter(|(.., crc)| crc32fast::hash(&bytes[..12]) == *crc);
+        let known = read
+            .ok()
+            .filter(|(.., crc)| crc32fast::hash(&bytes[..12]) == *crc);
         let (session, volume, _) = known.unwrap_or((1, 1, 0));
-        let counters = Self { path, next_session: session, reserved: session, next_volume: volume };
+        let counters = Self {
+            path,
+            next_session: session,
+            reserved: session,
+            next_volume: volume,
+        };
         (counters, known.is_some())
     }
 
@@ -210,8 +226,12 @@ impl Counters {
             let mut bytes = reserved.to_le_bytes().to_vec();
             bytes.extend_from_slice(&next_volume.to_le_bytes());
             bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-            common::durable::write_atomic(&self.path, &bytes, common::durable::SECRET)
-                .map_err(|source| StoreError::State { path: self.path.clone(), source })?;
+            common::durable::write_atomic(&self.path, &bytes, common::durable::SECRET).map_err(
+                |source| StoreError::State {
+                    path: self.path.clone(),
+                    source,
+                },
+            )?;
             self.reserved = reserved;
         }
         let session = self.next_session;

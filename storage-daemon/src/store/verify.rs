@@ -7,10 +7,12 @@ use common::codec::DecodeError;
 use common::ids::ChunkId;
 use common::object::page;
 use common::object::segment::{OpenError, Segment};
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use crate::format::block::Kind;
 
+/// More pieces of work than callers may have waiting: they hold permits, so that submitting never blocks them.
+pub const QUEUE: usize = 64 << 10;
 /// A buffer longer than this is given back to the system after use.
 const KEEP_BYTES: usize = 2 << 20;
 
@@ -47,11 +49,19 @@ pub enum VerifyError {
 /// [`VerifyError`]
 pub fn verify(kind: Kind, segment: Segment, plain: &mut Vec<u8>) -> Result<Verified, VerifyError> {
     segment.open(plain)?;
-    let needs = if kind == Kind::Pages { needs(&segment, plain)? } else { Vec::new() };
+    let needs = if kind == Kind::Pages {
+        needs(&segment, plain)?
+    } else {
+        Vec::new()
+    };
     if plain.capacity() > KEEP_BYTES {
         *plain = Vec::new();
     }
-    Ok(Verified { kind, segment, needs })
+    Ok(Verified {
+        kind,
+        segment,
+        needs,
+    })
 }
 
 /// What the pages of a segment name, besides pages earlier in it.
@@ -63,9 +73,14 @@ pub fn needs(segment: &Segment, plain: &[u8]) -> Result<Vec<(u32, ChunkId)>, Ver
     let mut earlier = std::collections::HashSet::new();
     let mut needs = Vec::new();
     for (slot, n) in segment.slots.iter().zip(0u32..) {
-        let (bytes, tail) = rest.split_at_checked(slot.len as usize).unwrap_or((rest, &[]));
+        let (bytes, tail) = rest
+            .split_at_checked(slot.len as usize)
+            .unwrap_or((rest, &[]));
         rest = tail;
-        let links = page::links(bytes).map_err(|source| VerifyError::Page { id: slot.id, source })?;
+        let links = page::links(bytes).map_err(|source| VerifyError::Page {
+            id: slot.id,
+            source,
+        })?;
         let targets = links.iter().map(common::object::link::Link::target);
         needs.extend(targets.filter(|t| !earlier.contains(t)).map(|t| (n, t)));
         earlier.insert(slot.id);
@@ -85,10 +100,11 @@ impl Pool {
     /// Starts one thread per core. They end when the pool is dropped.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).min(32);
-        // Not bounded by number: callers hold a permit in bytes for whatever waits here.
-        let (urgent, urgent_work) = unbounded::<Work>();
-        let (work, queue) = unbounded::<Work>();
+        let threads = std::thread::available_parallelism()
+            .map_or(2, usize::from)
+            .min(32);
+        let (urgent, urgent_work) = bounded::<Work>(QUEUE);
+        let (work, queue) = bounded::<Work>(QUEUE);
         for _ in 0..threads {
             let (urgent, queue) = (urgent_work.clone(), queue.clone());
             std::thread::spawn(move || run(&urgent, &queue));

@@ -1,5 +1,6 @@
 //! Append and read across volumes; what stands where; recovery of what a crash left.
 
+pub mod audit;
 pub mod location;
 pub mod pacer;
 pub mod scan;

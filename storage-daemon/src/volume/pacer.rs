@@ -34,7 +34,10 @@ pub struct SyncGate {
 impl SyncGate {
     /// A gate before this file.
     pub fn new(file: Arc<dyn VolumeFile>) -> Self {
-        Self { file, failed: Mutex::new(false) }
+        Self {
+            file,
+            failed: Mutex::new(false),
+        }
     }
 
     /// Makes everything appended so far durable.

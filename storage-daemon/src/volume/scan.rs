@@ -77,7 +77,11 @@ impl<'a> Scanner<'a> {
             file,
             volume,
             bytes: file.bytes()?,
-            tip: Tip { offset: 0, sequence: 0, previous: 0 },
+            tip: Tip {
+                offset: 0,
+                sequence: 0,
+                previous: 0,
+            },
             loose: Vec::new(),
             bad: Vec::new(),
             resync: false,
@@ -117,17 +121,31 @@ impl<'a> Scanner<'a> {
 
     /// The commit before which everything is in the index: its chain gives the history.
     fn start_at_commit(&mut self, from: u64) -> Result<(), DeviceError> {
-        let Ok((header, _)) = self.head(from)? else { return Ok(()) };
+        let Ok((header, _)) = self.head(from)? else {
+            return Ok(());
+        };
         if header.kind != Kind::Commit {
             return Ok(());
         }
         let mut history = History::default();
-        let mut at = Some(CommitPlace { unit: (from / ALIGN) as u32, ids: 0 });
+        let mut at = Some(CommitPlace {
+            unit: (from / ALIGN) as u32,
+            ids: 0,
+        });
         let mut ids = 0;
         while let Some(place) = at {
-            let Some(commit) = self.commit_at(u64::from(place.unit) * ALIGN)? else { return Ok(()) };
-            ids = if ids == 0 { count_ids(&commit) } else { place.ids };
-            history.commits.push(CommitPlace { unit: place.unit, ids });
+            let Some(commit) = self.commit_at(u64::from(place.unit) * ALIGN)? else {
+                return Ok(());
+            };
+            ids = if ids == 0 {
+                count_ids(&commit)
+            } else {
+                place.ids
+            };
+            history.commits.push(CommitPlace {
+                unit: place.unit,
+                ids,
+            });
             history.others.extend(commit.others.iter().rev());
             at = commit.before.filter(|before| before.unit < place.unit);
         }
@@ -139,9 +157,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn commit_at(&self, offset: u64) -> Result<Option<Commit>, DeviceError> {
-        let Ok((header, _)) = self.head(offset)? else { return Ok(None) };
+        let Ok((header, _)) = self.head(offset)? else {
+            return Ok(None);
+        };
         let payload = self.payload(&header)?;
-        Ok(payload.ok().and_then(|p| Commit::from_bytes(&p).ok()).filter(|_| header.kind == Kind::Commit))
+        Ok(payload
+            .ok()
+            .and_then(|p| Commit::from_bytes(&p).ok())
+            .filter(|_| header.kind == Kind::Commit))
     }
 
     fn head(&self, offset: u64) -> Result<HeadFound, DeviceError> {
@@ -161,7 +184,9 @@ impl<'a> Scanner<'a> {
         if self.resync {
             return header.place.sequence >= self.tip.sequence;
         }
-        header.check_follows(self.tip.sequence, self.tip.previous).is_ok()
+        header
+            .check_follows(self.tip.sequence, self.tip.previous)
+            .is_ok()
     }
 
     fn advance(&mut self, header: &Header) {
@@ -194,7 +219,10 @@ impl<'a> Scanner<'a> {
         let payload = match self.payload(&header)? {
             Ok(payload) => payload,
             Err(error) => {
-                self.bad.push(Damage { offset: header.place.offset, reason: error.to_string() });
+                self.bad.push(Damage {
+                    offset: header.place.offset,
+                    reason: error.to_string(),
+                });
                 self.advance(&header);
                 return Ok(false);
             }
@@ -203,13 +231,20 @@ impl<'a> Scanner<'a> {
         match header.kind {
             Kind::Commit => match Commit::from_bytes(&payload) {
                 Ok(commit) => self.committed(header.place.offset, commit, tell),
-                Err(error) => self.bad.push(Damage { offset: header.place.offset, reason: error.to_string() }),
+                Err(error) => self.bad.push(Damage {
+                    offset: header.place.offset,
+                    reason: error.to_string(),
+                }),
             },
             Kind::Snapshot | Kind::Note => {
                 // It was synced after all before it: as good a proof as a commit.
                 self.confirm_damage();
                 self.outcome.history.new_others.push(unit);
-                let found = if header.kind == Kind::Note { Found::Note } else { Found::Snapshot };
+                let found = if header.kind == Kind::Note {
+                    Found::Note
+                } else {
+                    Found::Snapshot
+                };
                 tell(found(payload));
             }
             Kind::Seal => {
@@ -228,9 +263,14 @@ impl<'a> Scanner<'a> {
         self.confirm_damage();
         let named: std::collections::HashSet<u32> = commit.blocks.iter().map(|b| b.unit).collect();
         let loose = std::mem::take(&mut self.loose);
-        self.outcome.orphans.extend(loose.into_iter().filter(|b| !named.contains(&b.unit)));
+        self.outcome
+            .orphans
+            .extend(loose.into_iter().filter(|b| !named.contains(&b.unit)));
         let history = &mut self.outcome.history;
-        history.commits.push(CommitPlace { unit: (offset / ALIGN) as u32, ids: count_ids(&commit) });
+        history.commits.push(CommitPlace {
+            unit: (offset / ALIGN) as u32,
+            ids: count_ids(&commit),
+        });
         history.others.append(&mut history.new_others);
         tell(Found::Commit(offset, commit));
     }
@@ -242,7 +282,10 @@ impl<'a> Scanner<'a> {
     /// Looks for the next block that stands where it was written.
     fn skip_bad(&mut self, reason: String) -> Result<(), DeviceError> {
         let start = self.tip.offset;
-        self.bad.push(Damage { offset: start, reason });
+        self.bad.push(Damage {
+            offset: start,
+            reason,
+        });
         let mut at = start + ALIGN;
         while at < self.bytes {
             if let Ok((header, _)) = self.head(at)?
@@ -265,15 +308,23 @@ impl<'a> Scanner<'a> {
             if torn.as_ref().is_some_and(|t| t.offset <= offset) {
                 break;
             }
-            let Ok((header, _)) = self.head(offset)? else { continue };
+            let Ok((header, _)) = self.head(offset)? else {
+                continue;
+            };
             if let Err(error) = self.payload(&header)? {
-                torn = Some(Damage { offset, reason: error.to_string() });
+                torn = Some(Damage {
+                    offset,
+                    reason: error.to_string(),
+                });
                 break;
             }
         }
         let end = torn.as_ref().map_or(self.tip.offset, |t| t.offset);
         self.loose.retain(|b| u64::from(b.unit) * ALIGN < end);
-        self.outcome.history.new_others.retain(|unit| u64::from(*unit) * ALIGN < end);
+        self.outcome
+            .history
+            .new_others
+            .retain(|unit| u64::from(*unit) * ALIGN < end);
         if torn.is_some() {
             self.tip = self.tip_at(end)?;
         }
@@ -289,8 +340,16 @@ impl<'a> Scanner<'a> {
         let history = &self.outcome.history;
         let commit = history.commits.last().map(|c| u64::from(c.unit) * ALIGN);
         let other = history.new_others.last().map(|u| u64::from(*u) * ALIGN);
-        let last = [loose, commit, other, Some(0)].into_iter().flatten().max().unwrap_or(0);
-        let mut tip = Tip { offset: end, sequence: 0, previous: 0 };
+        let last = [loose, commit, other, Some(0)]
+            .into_iter()
+            .flatten()
+            .max()
+            .unwrap_or(0);
+        let mut tip = Tip {
+            offset: end,
+            sequence: 0,
+            previous: 0,
+        };
         if let Ok((header, _)) = self.head(last)? {
             tip.sequence = header.place.sequence + 1;
             tip.previous = header.checksum;
@@ -307,7 +366,11 @@ fn count_ids(commit: &Commit) -> u32 {
 ///
 /// # Errors
 /// The device cannot be read.
-pub fn read_head(file: &dyn VolumeFile, volume: Uuid, offset: u64) -> Result<HeadFound, DeviceError> {
+pub fn read_head(
+    file: &dyn VolumeFile,
+    volume: Uuid,
+    offset: u64,
+) -> Result<HeadFound, DeviceError> {
     let mut buffer = vec![0; ALIGN as usize];
     let got = file.read(offset, &mut buffer)?;
     buffer.truncate(got);
@@ -354,9 +417,13 @@ pub fn read_payload(
 pub fn read_seal(file: &dyn VolumeFile, volume: Uuid) -> Result<Option<Seal>, DeviceError> {
     let bytes = file.bytes()?;
     let mut footer = [0; FOOTER_BYTES];
-    let Some(at) = bytes.checked_sub(FOOTER_BYTES as u64) else { return Ok(None) };
+    let Some(at) = bytes.checked_sub(FOOTER_BYTES as u64) else {
+        return Ok(None);
+    };
     file.read(at, &mut footer)?;
-    let Some(offset) = Seal::offset_from_footer(&footer) else { return Ok(None) };
+    let Some(offset) = Seal::offset_from_footer(&footer) else {
+        return Ok(None);
+    };
     Ok(match read_payload(file, volume, offset)? {
         Ok((header, payload)) if header.kind == Kind::Seal && header.end() == bytes => {
             Seal::from_bytes(&payload).ok()

@@ -116,7 +116,11 @@ impl VolumeSet {
         for listed in device.list()? {
             match read_label(device.as_ref(), &listed.name) {
                 Ok(label) if volumes.contains_key(&label.number) => {
-                    tracing::error!(volume = listed.name, number = label.number, "second volume of this number: left alone");
+                    tracing::error!(
+                        volume = listed.name,
+                        number = label.number,
+                        "second volume of this number: left alone"
+                    );
                 }
                 Ok(label) => {
                     let volume = Volume {
@@ -127,7 +131,11 @@ impl VolumeSet {
                     volumes.insert(volume.label.number, volume);
                 }
                 Err(reason) => {
-                    tracing::error!(volume = listed.name, reason, "label cannot be read: the file is left alone");
+                    tracing::error!(
+                        volume = listed.name,
+                        reason,
+                        "label cannot be read: the file is left alone"
+                    );
                 }
             }
         }
@@ -172,7 +180,9 @@ impl VolumeSet {
     #[must_use]
     pub fn name(&self, number: u32) -> String {
         let volumes = self.volumes.read();
-        volumes.get(&number).map_or_else(|| format!("number {number}"), |v| v.label.name())
+        volumes
+            .get(&number)
+            .map_or_else(|| format!("number {number}"), |v| v.label.name())
     }
 
     /// Room on the device.
@@ -211,11 +221,11 @@ impl VolumeSet {
             uuid: Uuid::new_v4(),
             holds,
             pool: pool.to_owned(),
-            created_ms: chrono::Utc::now().timestamp_millis(),
+            created_ms: common::clock::now_ms(),
             storage: self.making.storage,
         });
         let file = self.device.create(&label.name())?;
-        let made = VolumeWriter::create(label.clone(), file.clone(), self.making.max_bytes);
+        let made = VolumeWriter::create(&label, file.clone(), self.making.max_bytes);
         let writer = match made {
             Ok(writer) => writer,
             Err(error) => {
@@ -232,7 +242,14 @@ impl VolumeSet {
     }
 
     fn record(&self, label: Arc<Label>, status: Status, bytes: u64) {
-        self.volumes.write().insert(label.number, Volume { label, status, bytes });
+        self.volumes.write().insert(
+            label.number,
+            Volume {
+                label,
+                status,
+                bytes,
+            },
+        );
     }
 
     /// Takes a volume back that can take more.
@@ -266,12 +283,27 @@ impl VolumeSet {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn reopen(&self, label: &Arc<Label>, tip: Tip, history: History) -> Result<VolumeWriter, DeviceError> {
+    pub fn reopen(
+        &self,
+        label: &Arc<Label>,
+        tip: Tip,
+        history: History,
+    ) -> Result<VolumeWriter, DeviceError> {
         let file = self.file(label.number).map_err(|error| match error {
             ReadError::Device(e) => e,
-            _ => DeviceError::new("open volume", label.name(), std::io::ErrorKind::NotFound.into()),
+            _ => DeviceError::new(
+                "open volume",
+                label.name(),
+                std::io::ErrorKind::NotFound.into(),
+            ),
         })?;
-        Ok(VolumeWriter::new(label.clone(), file, self.making.max_bytes, tip, history))
+        Ok(VolumeWriter::new(
+            label.clone(),
+            file,
+            self.making.max_bytes,
+            tip,
+            history,
+        ))
     }
 
     /// Cuts a torn tail off into a keepsake.
@@ -317,23 +349,32 @@ impl VolumeSet {
         let mut buffer = vec![0; location.block_bytes()];
         let got = file.read(location.offset(), &mut buffer)?;
         buffer.truncate(got);
-        decode_block(Bytes::from(buffer), uuid, location.offset()).map_err(|source| ReadError::Damaged {
-            volume: self.name(location.volume),
-            offset: location.offset(),
-            source,
+        decode_block(&Bytes::from(buffer), uuid, location.offset()).map_err(|source| {
+            ReadError::Damaged {
+                volume: self.name(location.volume),
+                offset: location.offset(),
+                source,
+            }
         })
     }
 }
 
-fn decode_block(bytes: Bytes, volume: Uuid, offset: u64) -> Result<Block, BlockError> {
-    let header = Header::parse(&bytes)?;
+fn decode_block(bytes: &Bytes, volume: Uuid, offset: u64) -> Result<Block, BlockError> {
+    let header = Header::parse(bytes)?;
     header.check_place(volume, offset)?;
-    let slots: Vec<Slot> = header.check(&bytes)?;
+    let slots: Vec<Slot> = header.check(bytes)?;
     let start = header.head_bytes();
     let end = (start + header.payload_bytes as usize).min(bytes.len());
     let payload = bytes.slice(start..end);
     header.check_payload(&payload)?;
-    Ok(Block { header, segment: Segment { codec: header.codec, slots, payload } })
+    Ok(Block {
+        header,
+        segment: Segment {
+            codec: header.codec,
+            slots,
+            payload,
+        },
+    })
 }
 
 fn read_label(device: &dyn Device, name: &str) -> Result<Label, String> {
@@ -347,7 +388,11 @@ fn read_label(device: &dyn Device, name: &str) -> Result<Label, String> {
         .map_err(|e| e.to_string())?;
     let label = Label::from_bytes(&payload).map_err(|e| e.to_string())?;
     if label.uuid != header.place.volume || label.name() != name {
-        return Err(format!("the label is that of volume {} {}", label.name(), label.uuid));
+        return Err(format!(
+            "the label is that of volume {} {}",
+            label.name(),
+            label.uuid
+        ));
     }
     Ok(label)
 }

@@ -106,11 +106,15 @@ impl VolumeWriter {
     /// # Errors
     /// Not stored.
     pub fn create(
-        label: Arc<Label>,
+        label: &Arc<Label>,
         file: Arc<dyn VolumeFile>,
         max_bytes: u64,
     ) -> Result<Self, VolumeError> {
-        let tip = Tip { offset: 0, sequence: 0, previous: 0 };
+        let tip = Tip {
+            offset: 0,
+            sequence: 0,
+            previous: 0,
+        };
         let mut writer = Self::new(label.clone(), file, max_bytes, tip, History::default());
         writer.append(Kind::Label, SessionId(0), &label.to_bytes())?;
         writer.sync()?;
@@ -135,8 +139,12 @@ impl VolumeWriter {
     pub fn has_room(&self, slots: usize, payload_bytes: usize) -> bool {
         let others = self.history.new_others.len() + 1;
         let commit = Commit::payload_bytes(others, self.blocks.len() + 1, self.ids + slots);
-        let seal = Seal::stored_bytes(self.history.commits.len() + 1, self.history.others.len() + others);
-        let needed = block::stored_bytes(slots, payload_bytes) + block::stored_bytes(0, commit) + seal;
+        let seal = Seal::stored_bytes(
+            self.history.commits.len() + 1,
+            self.history.others.len() + others,
+        );
+        let needed =
+            block::stored_bytes(slots, payload_bytes) + block::stored_bytes(0, commit) + seal;
         self.tip.offset + needed <= self.max_bytes
     }
 
@@ -150,7 +158,12 @@ impl VolumeWriter {
         session: SessionId,
         segment: &Segment,
     ) -> Result<Location, VolumeError> {
-        let head = Head { kind, codec: segment.codec, session, slots: &segment.slots };
+        let head = Head {
+            kind,
+            codec: segment.codec,
+            session,
+            slots: &segment.slots,
+        };
         let offset = self.tip.offset;
         let bytes = self.put(head, &segment.payload)?;
         let location = Location {
@@ -180,7 +193,15 @@ impl VolumeWriter {
         payload: &[u8],
     ) -> Result<(), VolumeError> {
         let offset = self.tip.offset;
-        self.put(Head { kind, codec: Codec::Stored, session, slots: &[] }, payload)?;
+        self.put(
+            Head {
+                kind,
+                codec: Codec::Stored,
+                session,
+                slots: &[],
+            },
+            payload,
+        )?;
         if matches!(kind, Kind::Snapshot | Kind::Note) {
             self.history.new_others.push(unit(offset));
         }
@@ -202,7 +223,10 @@ impl VolumeWriter {
         self.write_commit(session).map(Some)
     }
 
-    fn write_commit(&mut self, session: SessionId) -> Result<(u64, Vec<CommittedBlock>), VolumeError> {
+    fn write_commit(
+        &mut self,
+        session: SessionId,
+    ) -> Result<(u64, Vec<CommittedBlock>), VolumeError> {
         let commit = Commit {
             before: self.history.commits.last().copied(),
             others: self.history.new_others.clone(),
@@ -214,7 +238,10 @@ impl VolumeWriter {
             return Err(error);
         }
         let ids = commit.blocks.iter().map(|b| b.ids.len()).sum::<usize>();
-        self.history.commits.push(CommitPlace { unit: unit(offset), ids: ids as u32 });
+        self.history.commits.push(CommitPlace {
+            unit: unit(offset),
+            ids: ids as u32,
+        });
         self.history.others.append(&mut self.history.new_others);
         self.ids = 0;
         Ok((offset, commit.blocks))
@@ -231,7 +258,10 @@ impl VolumeWriter {
     /// # Errors
     /// [`VolumeError::Sync`]
     pub fn sync(&mut self) -> Result<(), VolumeError> {
-        self.gate.sync().map_err(|source| VolumeError::Sync { volume: self.label.name(), source })?;
+        self.gate.sync().map_err(|source| VolumeError::Sync {
+            volume: self.label.name(),
+            source,
+        })?;
         self.unpaced = 0;
         Ok(())
     }
@@ -248,7 +278,10 @@ impl VolumeWriter {
     pub fn seal(&mut self) -> Result<(), VolumeError> {
         let mut others = self.history.others.clone();
         others.extend(&self.history.new_others);
-        let seal = Seal { commits: self.history.commits.clone(), others };
+        let seal = Seal {
+            commits: self.history.commits.clone(),
+            others,
+        };
         self.append(Kind::Seal, SessionId(0), &seal.to_bytes(self.tip.offset))?;
         self.sync()?;
         self.settle();
@@ -264,7 +297,9 @@ impl VolumeWriter {
         self.tip = self.committed;
         self.blocks.clear();
         self.ids = 0;
-        self.history.new_others.retain(|unit| u64::from(*unit) * ALIGN < self.committed.offset);
+        self.history
+            .new_others
+            .retain(|unit| u64::from(*unit) * ALIGN < self.committed.offset);
         Ok(())
     }
 
@@ -287,7 +322,8 @@ impl VolumeWriter {
         let bytes = header.stored_bytes();
         let padding = bytes as usize - head.len() - payload.len();
         const ZEROES: [u8; ALIGN as usize] = [0; ALIGN as usize];
-        self.file.append(place.offset, &[&head, payload, &ZEROES[..padding]])?;
+        self.file
+            .append(place.offset, &[&head, payload, &ZEROES[..padding]])?;
         self.tip = Tip {
             offset: place.offset + bytes,
             sequence: place.sequence + 1,
@@ -309,7 +345,15 @@ pub fn locations(
 ) -> impl Iterator<Item = (ChunkId, Location)> + '_ {
     blocks.iter().flat_map(move |block| {
         block.ids.iter().zip(0u16..).map(move |(id, slot)| {
-            (*id, Location { volume, unit: block.unit, units: block.units, slot })
+            (
+                *id,
+                Location {
+                    volume,
+                    unit: block.unit,
+                    units: block.units,
+                    slot,
+                },
+            )
         })
     })
 }

@@ -23,7 +23,12 @@ const FLAGS: IFlags = IFlags::SYNC
     .union(IFlags::DIRSYNC);
 
 /// What differs between `name` in `ours` and in `theirs`, without hard links.
-pub fn differences(what: Compare, name: &[u8], ours: (&Folder, &Stat), theirs: (&Folder, &Stat)) -> Vec<String> {
+pub fn differences(
+    what: Compare,
+    name: &[u8],
+    ours: (&Folder, &Stat),
+    theirs: (&Folder, &Stat),
+) -> Vec<String> {
     let mut found = stats(what, ours.1, theirs.1);
     let kind = FileType::from_raw_mode(ours.1.st_mode);
     if kind != FileType::from_raw_mode(theirs.1.st_mode) {
@@ -32,10 +37,8 @@ pub fn differences(what: Compare, name: &[u8], ours: (&Folder, &Stat), theirs: (
     let pair = (ours.0, theirs.0);
     found.extend(xattrs(pair, name));
     match kind {
-        FileType::Symlink => {
-            if pair.0.target(name) != pair.1.target(name) {
-                found.push("link target".to_owned());
-            }
+        FileType::Symlink if pair.0.target(name) != pair.1.target(name) => {
+            found.push("link target".to_owned());
         }
         FileType::RegularFile => match (pair.0.read(name), pair.1.read(name)) {
             (Ok(a), Ok(b)) => {
@@ -77,7 +80,11 @@ fn stats(what: Compare, ours: &Stat, theirs: &Stat) -> Vec<String> {
         let atime = |s: &Stat| format!("{}.{:09}", s.st_atime, s.st_atime_nsec);
         check("atime", atime(ours), atime(theirs));
     }
-    check("device", ours.st_rdev.to_string(), theirs.st_rdev.to_string());
+    check(
+        "device",
+        ours.st_rdev.to_string(),
+        theirs.st_rdev.to_string(),
+    );
     if FileType::from_raw_mode(ours.st_mode) != FileType::Directory {
         check("size", ours.st_size.to_string(), theirs.st_size.to_string());
     }
@@ -87,17 +94,28 @@ fn stats(what: Compare, ours: &Stat, theirs: &Stat) -> Vec<String> {
 fn xattrs(pair: (&Folder, &Folder), name: &[u8]) -> Vec<String> {
     let (ours, theirs) = match (pair.0.xattrs(name), pair.1.xattrs(name)) {
         (Ok(a), Ok(b)) => (a, b),
-        (a, b) => return vec![format!("attributes cannot be read: {:?}, {:?}", a.err(), b.err())],
+        (a, b) => {
+            return vec![format!(
+                "attributes cannot be read: {:?}, {:?}",
+                a.err(),
+                b.err()
+            )];
+        }
     };
     let mut found = Vec::new();
     for (attribute, value) in &ours {
         match theirs.iter().find(|(other, _)| other == attribute) {
             None => found.push(format!("attribute {} is gone", Shown(attribute))),
-            Some((_, other)) if other != value => found.push(format!("attribute {} differs", Shown(attribute))),
+            Some((_, other)) if other != value => {
+                found.push(format!("attribute {} differs", Shown(attribute)))
+            }
             Some(_) => {}
         }
     }
-    for (attribute, _) in theirs.iter().filter(|(a, _)| !ours.iter().any(|(b, _)| a == b)) {
+    for (attribute, _) in theirs
+        .iter()
+        .filter(|(a, _)| !ours.iter().any(|(b, _)| a == b))
+    {
         found.push(format!("attribute {} is new", Shown(attribute)));
     }
     found
@@ -116,13 +134,19 @@ fn content(ours: &File, theirs: &File, len: i64) -> Option<String> {
     let mut at = 0;
     while at < len {
         // What is a hole in both needs no reading.
-        let next = [data_after(ours, at, len), data_after(theirs, at, len)].into_iter().min().unwrap_or(len);
+        let next = [data_after(ours, at, len), data_after(theirs, at, len)]
+            .into_iter()
+            .min()
+            .unwrap_or(len);
         if next > at {
             at = next;
             continue;
         }
         let room = usize::try_from((len - at).min(STEP as u64)).expect("at most STEP");
-        if let Err(e) = ours.read_exact_at(&mut a[..room], at).and_then(|()| theirs.read_exact_at(&mut b[..room], at)) {
+        if let Err(e) = ours
+            .read_exact_at(&mut a[..room], at)
+            .and_then(|()| theirs.read_exact_at(&mut b[..room], at))
+        {
             return Some(format!("content cannot be read at {at}: {e}"));
         }
         if let Some(i) = (0..room).find(|i| a[*i] != b[*i]) {
@@ -135,14 +159,22 @@ fn content(ours: &File, theirs: &File, len: i64) -> Option<String> {
 
 /// Where the first data at or behind `at` begins; `len` when there is none.
 fn data_after(file: &File, at: u64, len: u64) -> u64 {
-    rustix::fs::seek(file, SeekFrom::Data(at)).unwrap_or(len).min(len)
+    rustix::fs::seek(file, SeekFrom::Data(at))
+        .unwrap_or(len)
+        .min(len)
 }
 
 fn holes(ours: (&File, &Stat), theirs: (&File, &Stat)) -> Option<String> {
     let (a, b) = (extents(ours), extents(theirs));
     (a != b).then(|| {
         let bytes = |e: &[(u64, u64)]| e.iter().map(|(from, to)| (to - from) * BLOCK).sum::<u64>();
-        format!("{} bytes in {} extents of data are now {} bytes in {}", bytes(&a), a.len(), bytes(&b), b.len())
+        format!(
+            "{} bytes in {} extents of data are now {} bytes in {}",
+            bytes(&a),
+            a.len(),
+            bytes(&b),
+            b.len()
+        )
     })
 }
 
@@ -156,7 +188,9 @@ fn extents((file, stat): (&File, &Stat)) -> Vec<(u64, u64)> {
         if from >= len {
             break;
         }
-        let to = rustix::fs::seek(file, SeekFrom::Hole(from)).unwrap_or(len).min(len);
+        let to = rustix::fs::seek(file, SeekFrom::Hole(from))
+            .unwrap_or(len)
+            .min(len);
         let (first, last) = (from / BLOCK, to.div_ceil(BLOCK));
         match found.last_mut() {
             Some((_, end)) if *end >= first => *end = last,

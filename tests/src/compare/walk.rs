@@ -163,7 +163,12 @@ impl Walk {
                 return false;
             }
         };
-        for what in entry::differences(self.what, name, (&self.ours, &ours), (&self.theirs, &theirs)) {
+        for what in entry::differences(
+            self.what,
+            name,
+            (&self.ours, &ours),
+            (&self.theirs, &theirs),
+        ) {
             self.say(name, &what);
         }
         let is_folder = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
@@ -182,7 +187,10 @@ impl Walk {
                 true
             }
             (a, b) => {
-                self.say(name, &format!("cannot be opened: {:?}, {:?}", a.err(), b.err()));
+                self.say(
+                    name,
+                    &format!("cannot be opened: {:?}, {:?}", a.err(), b.err()),
+                );
                 false
             }
         }
@@ -190,9 +198,19 @@ impl Walk {
 
     fn leave(&mut self, expected: &(File, File)) {
         self.path.pop();
-        self.ours = self.ours.enter(b"..").expect("the folder above can be opened");
-        self.theirs = self.theirs.enter(b"..").expect("the folder above can be opened");
-        assert_eq!((id(&self.ours), id(&self.theirs)), *expected, "the trees changed while they were compared");
+        self.ours = self
+            .ours
+            .enter(b"..")
+            .expect("the folder above can be opened");
+        self.theirs = self
+            .theirs
+            .enter(b"..")
+            .expect("the folder above can be opened");
+        assert_eq!(
+            (id(&self.ours), id(&self.theirs)),
+            *expected,
+            "the trees changed while they were compared"
+        );
     }
 
     fn say(&mut self, name: &[u8], what: &str) {

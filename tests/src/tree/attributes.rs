@@ -50,10 +50,18 @@ pub fn huge(root: &Folder, seed: &Seed) {
 
 fn acls(root: &Folder) {
     root.file(b"acl", b"x");
-    root.xattr(b"acl", "system.posix_acl_access", &acl(&[(1001, 6), (70_000, 4)]));
+    root.xattr(
+        b"acl",
+        "system.posix_acl_access",
+        &acl(&[(1001, 6), (70_000, 4)]),
+    );
     root.folder(b"acl-folder");
     root.xattr(b"acl-folder", "system.posix_acl_access", &acl(&[(1002, 7)]));
-    root.xattr(b"acl-folder", "system.posix_acl_default", &acl(&[(1003, 5), (1004, 4)]));
+    root.xattr(
+        b"acl-folder",
+        "system.posix_acl_default",
+        &acl(&[(1003, 5), (1004, 4)]),
+    );
 }
 
 /// A POSIX ACL as the kernel stores it: these users with these rights, beside owner, group, mask and others.
@@ -73,7 +81,10 @@ fn acl(users: &[(u32, u16)]) -> Vec<u8> {
 
 /// The attribute `security.capability` (version 2, effective) with one capability permitted.
 fn capability(number: u32) -> Vec<u8> {
-    [0x0200_0001, 1 << number, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()).collect()
+    [0x0200_0001, 1 << number, 0, 0, 0]
+        .iter()
+        .flat_map(|word: &u32| word.to_le_bytes())
+        .collect()
 }
 
 /// Files and folders with inode flags.
@@ -86,10 +97,12 @@ pub fn flags(root: &Folder) {
         (b"append-only", IFlags::APPEND),
     ] {
         root.file(name, b"flagged\n");
-        let old = rustix::fs::ioctl_getflags(root.read(name).expect("just made")).expect("ext4 has inode flags");
+        let old = rustix::fs::ioctl_getflags(root.read(name).expect("just made"))
+            .expect("ext4 has inode flags");
         root.flags(name, old | flags);
     }
     root.folder(b"folder").file(b"inside", b"x");
-    let old = rustix::fs::ioctl_getflags(root.read(b"folder").expect("just made")).expect("ext4 has inode flags");
+    let old = rustix::fs::ioctl_getflags(root.read(b"folder").expect("just made"))
+        .expect("ext4 has inode flags");
     root.flags(b"folder", old | IFlags::NODUMP | IFlags::DIRSYNC);
 }

@@ -77,7 +77,11 @@ pub fn mutate(root: &Path, seed: &Seed, rounds: usize) {
     let (mut files, folders) = list(root);
     for _ in 0..rounds {
         for change in CHANGES {
-            assert!(!files.is_empty(), "too few files below {} for {change:?}", root.display());
+            assert!(
+                !files.is_empty(),
+                "too few files below {} for {change:?}",
+                root.display()
+            );
             let at = usize::try_from(seed.below(files.len() as u64)).expect("an index");
             let file = files.swap_remove(at);
             apply(&file, change, &mut seed);
@@ -89,15 +93,24 @@ pub fn mutate(root: &Path, seed: &Seed, rounds: usize) {
 /// Makes one change to the file at `path`.
 pub fn apply(path: &Path, change: Change, seed: &mut Seed) {
     let folder = Folder::open(path.parent().expect("a file is in a folder"));
-    let name = path.file_name().expect("a file has a name").as_encoded_bytes();
+    let name = path
+        .file_name()
+        .expect("a file has a name")
+        .as_encoded_bytes();
     let before = std::fs::symlink_metadata(path).expect("the file is there");
     match change {
         Change::Rewrite => drop(folder.file(name, &seed.text(3000))),
         Change::Append => {
             let more = seed.bytes(777);
-            folder.edit(name).write_all_at(&more, before.len()).expect("append");
+            folder
+                .edit(name)
+                .write_all_at(&more, before.len())
+                .expect("append");
         }
-        Change::Truncate => folder.edit(name).set_len(before.len() / 2).expect("truncate"),
+        Change::Truncate => folder
+            .edit(name)
+            .set_len(before.len() / 2)
+            .expect("truncate"),
         Change::Patch => patch(&folder, name, before.len(), seed),
         Change::Disguise => {
             patch(&folder, name, before.len(), seed);
@@ -135,7 +148,10 @@ pub fn apply(path: &Path, change: Change, seed: &mut Seed) {
 fn patch(folder: &Folder, name: &[u8], len: u64, seed: &mut Seed) {
     let at = if len > 64 { seed.below(len - 64) } else { 0 };
     let room = usize::try_from(len.clamp(1, 64)).expect("at most 64");
-    folder.edit(name).write_all_at(&seed.bytes(room), at).expect("patch");
+    folder
+        .edit(name)
+        .write_all_at(&seed.bytes(room), at)
+        .expect("patch");
 }
 
 /// A folder moved into another, one gone with all below, one swapped for a file, one new, one moved in with old times.
@@ -145,7 +161,10 @@ fn change_folders(root: &Path, folders: &[PathBuf], seed: &mut Seed) {
     for i in 0..3 {
         made.file(format!("new-{i}").as_bytes(), &seed.text(100 * i));
     }
-    let leaves: Vec<&PathBuf> = folders.iter().filter(|f| !folders.iter().any(|g| g != *f && g.starts_with(f))).collect();
+    let leaves: Vec<&PathBuf> = folders
+        .iter()
+        .filter(|f| !folders.iter().any(|g| g != *f && g.starts_with(f)))
+        .collect();
     let mut leaves = leaves.into_iter();
     if let Some(moved) = leaves.next() {
         std::fs::rename(moved, root.join("made-later/moved")).expect("move a folder");

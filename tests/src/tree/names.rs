@@ -51,6 +51,9 @@ pub fn deep(root: &Folder, depth: usize, name: &[u8]) {
 /// `count` small files in one folder.
 pub fn wide(root: &Folder, count: usize) {
     for i in 0..count {
-        root.file(format!("{i:06}").as_bytes(), format!("file {i}\n").as_bytes());
+        root.file(
+            format!("{i:06}").as_bytes(),
+            format!("file {i}\n").as_bytes(),
+        );
     }
 }

@@ -23,7 +23,10 @@ pub fn make(path: &Path, seed: &Seed, plain: Plain) {
     for folder in 0..plain.folders {
         let folder = root.folder(format!("folder-{folder:04}").as_bytes());
         for file in 0..plain.files {
-            folder.file(format!("file-{file:05}").as_bytes(), &seed.bytes(plain.size_bytes));
+            folder.file(
+                format!("file-{file:05}").as_bytes(),
+                &seed.bytes(plain.size_bytes),
+            );
         }
     }
 }

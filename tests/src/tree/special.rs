@@ -9,7 +9,11 @@ pub fn make(root: &Folder) {
     root.special(b"socket", FileType::Socket, 0);
     root.special(b"null", FileType::CharacterDevice, makedev(1, 3));
     root.special(b"loop", FileType::BlockDevice, makedev(7, 200));
-    root.special(b"big-numbers", FileType::CharacterDevice, makedev(2748, 703_710));
+    root.special(
+        b"big-numbers",
+        FileType::CharacterDevice,
+        makedev(2748, 703_710),
+    );
     owners(&root.folder(b"owners"));
     modes(&root.folder(b"modes"));
 }

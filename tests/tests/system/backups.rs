@@ -20,7 +20,11 @@ fn everything_a_file_is_comes_back_after_a_full_and_after_incrementals() {
     let before = compare::accessed(&source);
     let full = holdfast.backup("everything", 0);
     assert_eq!(full["level"], "full");
-    assert_eq!(before, compare::accessed(&source), "a backup leaves no trace in access times");
+    assert_eq!(
+        before,
+        compare::accessed(&source),
+        "a backup leaves no trace in access times"
+    );
     let first = holdfast.absent("everything-1");
     holdfast.restore("everything", &first);
     let found = compare::differences(&source, &restored(&first, &source), Compare::AccessTimesToo);
@@ -51,20 +55,41 @@ fn nothing_is_read_sent_or_stored_when_nothing_changed_and_a_full_reads_all() {
     plain::make(&source, &Seed::new(2), shape);
     holdfast.job_over("unchanged", &source);
     let first = &holdfast.backup("unchanged", 0)["counts"];
-    assert_eq!((&first["files"], &first["protected_bytes"]), (&200.into(), &1_000_000.into()));
+    assert_eq!(
+        (&first["files"], &first["protected_bytes"]),
+        (&200.into(), &1_000_000.into())
+    );
     assert_eq!(first["read_bytes"], 1_000_000);
 
     let second = holdfast.backup("unchanged", 0);
     let counts = &second["counts"];
-    assert_eq!((&counts["files"], &counts["protected_bytes"]), (&200.into(), &1_000_000.into()));
-    for nothing in ["read_bytes", "files_read", "new_entries", "changed_entries", "removed_entries"] {
+    assert_eq!(
+        (&counts["files"], &counts["protected_bytes"]),
+        (&200.into(), &1_000_000.into())
+    );
+    for nothing in [
+        "read_bytes",
+        "files_read",
+        "new_entries",
+        "changed_entries",
+        "removed_entries",
+    ] {
         assert_eq!(counts[nothing], 0, "{nothing} of {second}");
     }
-    assert!(counts["stored_bytes"].as_u64().unwrap() < 20_000, "{second}");
+    assert!(
+        counts["stored_bytes"].as_u64().unwrap() < 20_000,
+        "{second}"
+    );
 
     let third = holdfast.backup_with("unchanged", &["--level", "full"], 0);
-    assert_eq!((&third["level"], &third["counts"]["read_bytes"]), (&"full".into(), &1_000_000.into()));
-    assert!(third["counts"]["stored_bytes"].as_u64().unwrap() < 20_000, "{third}");
+    assert_eq!(
+        (&third["level"], &third["counts"]["read_bytes"]),
+        (&"full".into(), &1_000_000.into())
+    );
+    assert!(
+        third["counts"]["stored_bytes"].as_u64().unwrap() < 20_000,
+        "{third}"
+    );
     let to = holdfast.absent("unchanged");
     holdfast.restore("unchanged", &to);
     assert_same(&source, &restored(&to, &source));
@@ -79,14 +104,27 @@ fn a_changed_fileset_gives_a_full_with_the_reason_and_so_does_a_first_run() {
     holdfast.job_over("levels", &source);
     let first = holdfast.backup_with("levels", &["--level", "incremental"], 0);
     assert_eq!(first["level"], "full");
-    assert!(!first["level_reason"].as_str().unwrap().is_empty(), "{first}");
+    assert!(
+        !first["level_reason"].as_str().unwrap().is_empty(),
+        "{first}"
+    );
     assert_eq!(holdfast.backup("levels", 0)["level"], "incremental");
 
-    let fileset = format!("include = [{}]\nrules = [\"exclude *.tmp\"]", tests::installation::quoted(&source));
+    let fileset = format!(
+        "include = [{}]\nrules = [\"exclude *.tmp\"]",
+        tests::installation::quoted(&source)
+    );
     holdfast.job("levels", &fileset);
     let third = holdfast.backup("levels", 0);
     assert_eq!(third["level"], "full");
-    assert!(third["level_reason"].as_str().unwrap().to_lowercase().contains("fileset"), "{third}");
+    assert!(
+        third["level_reason"]
+            .as_str()
+            .unwrap()
+            .to_lowercase()
+            .contains("fileset"),
+        "{third}"
+    );
     assert_eq!(third["counts"]["files"], 1);
     assert_eq!(holdfast.backup("levels", 0)["level"], "incremental");
 }
@@ -109,7 +147,10 @@ fn runs_at_the_same_time_are_each_right() {
             (name, source)
         })
         .collect();
-    let ids: Vec<u64> = sources.iter().map(|(name, _)| holdfast.start_run(name)).collect();
+    let ids: Vec<u64> = sources
+        .iter()
+        .map(|(name, _)| holdfast.start_run(name))
+        .collect();
     for id in ids {
         assert_eq!(holdfast.finished(id)["status"], "ok");
     }
@@ -128,7 +169,10 @@ fn content_that_is_stored_already_is_not_stored_again() {
     std::fs::write(source.join("one"), &bytes).unwrap();
     holdfast.job_over("copies", &source);
     let first = holdfast.backup("copies", 0);
-    assert!(first["counts"]["stored_bytes"].as_u64().unwrap() > 2_900_000, "{first}");
+    assert!(
+        first["counts"]["stored_bytes"].as_u64().unwrap() > 2_900_000,
+        "{first}"
+    );
     std::fs::write(source.join("two"), &bytes).unwrap();
     let second = holdfast.backup("copies", 0);
     assert_eq!(second["counts"]["read_bytes"], 3_000_000);

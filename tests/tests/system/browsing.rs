@@ -21,9 +21,15 @@ fn folders_are_listed_as_they_were_at_any_run() {
     let place = format!("{}:{}", holdfast.client_name(), source.display());
     let names = |at: &str| {
         let listed = holdfast.console().json(args!["ls", &place, "--at", at]);
-        let entries = listed["entries"].as_array().or_else(|| listed.as_array()).cloned();
+        let entries = listed["entries"]
+            .as_array()
+            .or_else(|| listed.as_array())
+            .cloned();
         let entries = entries.unwrap_or_else(|| panic!("{listed}"));
-        entries.iter().map(|e| e["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        entries
+            .iter()
+            .map(|e| e["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&first), ["goes", "stays"]);
     assert_eq!(names(&second), ["comes", "stays"]);
@@ -49,10 +55,21 @@ fn a_file_is_found_and_its_versions_tell_what_happened_to_it() {
     assert!(found.says(path.to_str().unwrap()), "{found}");
     let place = format!("{}:{}", holdfast.client_name(), path.display());
     let versions = holdfast.console().json(args!["versions", &place]);
-    let items = versions["items"].as_array().or_else(|| versions.as_array()).cloned();
+    let items = versions["items"]
+        .as_array()
+        .or_else(|| versions.as_array())
+        .cloned();
     let items = items.unwrap_or_else(|| panic!("{versions}"));
-    let seen: Vec<_> = items.iter().map(|v| (v["job_id"].as_u64().unwrap(), v["entry"]["size"].as_u64())).collect();
-    let expected = [(runs[3], Some(13)), (runs[2], None), (runs[1], Some(5)), (runs[0], Some(3))];
+    let seen: Vec<_> = items
+        .iter()
+        .map(|v| (v["job_id"].as_u64().unwrap(), v["entry"]["size"].as_u64()))
+        .collect();
+    let expected = [
+        (runs[3], Some(13)),
+        (runs[2], None),
+        (runs[1], Some(5)),
+        (runs[0], Some(3)),
+    ];
     assert_eq!(seen, expected);
 }
 
@@ -63,9 +80,15 @@ fn snapshots_runs_and_jobs_are_listed_with_what_they_hold() {
     std::fs::write(source.join("x"), "x").unwrap();
     holdfast.job_over("lists", &source);
     let run = holdfast.backup("lists", 0);
-    for command in [vec!["snapshots", "--job", "lists"], vec!["runs", "--job", "lists"]] {
+    for command in [
+        vec!["snapshots", "--job", "lists"],
+        vec!["runs", "--job", "lists"],
+    ] {
         let listed = holdfast.console().json(command.clone());
-        let items = listed["items"].as_array().or_else(|| listed.as_array()).cloned();
+        let items = listed["items"]
+            .as_array()
+            .or_else(|| listed.as_array())
+            .cloned();
         let items = items.unwrap_or_else(|| panic!("{command:?}: {listed}"));
         assert_eq!(items.len(), 1, "{command:?}: {listed}");
         assert_eq!(items[0]["job_id"], run["job_id"]);
@@ -73,5 +96,9 @@ fn snapshots_runs_and_jobs_are_listed_with_what_they_hold() {
     }
     let _ = holdfast.console().ok(["jobs"]).expect_text("lists");
     let _ = holdfast.console().ok(["status"]).expect_text("Director");
-    let _ = holdfast.console().run(["show", "999999"]).expect_code(2).expect_text("999999");
+    let _ = holdfast
+        .console()
+        .run(["show", "999999"])
+        .expect_code(2)
+        .expect_text("999999");
 }

@@ -43,7 +43,11 @@ fn content_rewritten_with_size_and_mtime_put_back_is_noticed() {
     let counts = round("disguise", |source| {
         mutate::apply(&source.join("two"), Change::Disguise, &mut Seed::new(6));
     });
-    assert_eq!((&counts["files_read"], &counts["changed_entries"]), (&1.into(), &1.into()), "{counts}");
+    assert_eq!(
+        (&counts["files_read"], &counts["changed_entries"]),
+        (&1.into(), &1.into()),
+        "{counts}"
+    );
 }
 
 #[test]
@@ -52,7 +56,11 @@ fn a_deleted_file_and_a_deleted_folder_are_gone() {
         std::fs::remove_file(source.join("one")).unwrap();
         std::fs::remove_dir_all(source.join("folder")).unwrap();
     });
-    assert_eq!((&counts["files"], &counts["read_bytes"]), (&2.into(), &0.into()), "{counts}");
+    assert_eq!(
+        (&counts["files"], &counts["read_bytes"]),
+        (&2.into(), &0.into()),
+        "{counts}"
+    );
 }
 
 #[test]
@@ -60,7 +68,11 @@ fn a_renamed_folder_is_recognised_and_not_read_again() {
     let counts = round("renamed", |source| {
         std::fs::rename(source.join("folder"), source.join("renamed")).unwrap();
     });
-    assert_eq!((&counts["files"], &counts["files_read"]), (&5.into(), &0.into()), "{counts}");
+    assert_eq!(
+        (&counts["files"], &counts["files_read"]),
+        (&5.into(), &0.into()),
+        "{counts}"
+    );
 }
 
 #[test]
@@ -73,7 +85,11 @@ fn files_moved_in_with_old_times_are_saved() {
         folder.times(b"old", (1_000_000_000, 1), (1_000_000_000, 1));
         std::fs::rename(&outside, source.join("moved-in")).unwrap();
     });
-    assert_eq!((&counts["files"], &counts["files_read"]), (&6.into(), &1.into()), "{counts}");
+    assert_eq!(
+        (&counts["files"], &counts["files_read"]),
+        (&6.into(), &1.into()),
+        "{counts}"
+    );
 }
 
 #[test]
@@ -131,7 +147,11 @@ fn each_kind_of_change_alone_is_right() {
     holdfast.job_over("each-change", &source);
     holdfast.backup("each-change", 0);
     for change in mutate::CHANGES {
-        mutate::apply(&source.join(format!("{change:?}")), change, &mut Seed::new(10));
+        mutate::apply(
+            &source.join(format!("{change:?}")),
+            change,
+            &mut Seed::new(10),
+        );
     }
     holdfast.backup("each-change", 0);
     let to = holdfast.absent("each-change");

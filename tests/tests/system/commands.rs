@@ -7,7 +7,9 @@ use crate::shared;
 
 /// A command that prints `content`, and on restore writes what it gets to `taken`.
 fn fileset(path: &str, read: &str, write: &str) -> String {
-    format!("commands = [{{ path = {path:?}, read = [\"sh\", \"-c\", {read:?}], write = [{write}] }}]")
+    format!(
+        "commands = [{{ path = {path:?}, read = [\"sh\", \"-c\", {read:?}], write = [{write}] }}]"
+    )
 }
 
 #[test]
@@ -15,7 +17,10 @@ fn the_output_of_a_command_is_saved_and_goes_into_a_command() {
     let holdfast = shared::installation();
     let taken = holdfast.scratch("command-ok").join("taken");
     let write = format!("\"sh\", \"-c\", \"cat >{}\"", taken.display());
-    holdfast.job("command-ok", &fileset("/dumps/db.sql", "seq 1 100000", &write));
+    holdfast.job(
+        "command-ok",
+        &fileset("/dumps/db.sql", "seq 1 100000", &write),
+    );
     let run = holdfast.backup("command-ok", 0);
     assert_eq!(run["counts"]["files"], 1);
     let to = holdfast.absent("command-ok");
@@ -27,7 +32,10 @@ fn the_output_of_a_command_is_saved_and_goes_into_a_command() {
 #[test]
 fn without_a_command_to_take_it_the_output_comes_back_as_a_file() {
     let holdfast = shared::installation();
-    holdfast.job("command-file", &fileset("/dumps/list.txt", "printf 'a\\nb\\n'", ""));
+    holdfast.job(
+        "command-file",
+        &fileset("/dumps/list.txt", "printf 'a\\nb\\n'", ""),
+    );
     holdfast.backup("command-file", 0);
     let to = holdfast.absent("command-file");
     holdfast.restore("command-file", &to);
@@ -57,10 +65,16 @@ fn a_command_that_fails_fails_the_run() {
 fn a_command_that_does_not_take_the_content_fails_the_restore() {
     let holdfast = shared::installation();
     let write = "\"sh\", \"-c\", \"cat >/dev/null; echo no room >&2; exit 4\"";
-    holdfast.job("command-refuses", &fileset("/dumps/db.sql", "seq 1 1000", write));
+    holdfast.job(
+        "command-refuses",
+        &fileset("/dumps/db.sql", "seq 1 1000", write),
+    );
     holdfast.backup("command-refuses", 0);
     let to = holdfast.absent("command-refuses");
     let run = holdfast.restore_with(args!["--job", "command-refuses", "--to", &to], 2);
     let log = holdfast.log_of(&run);
-    assert!(log.contains("/dumps/db.sql") && log.contains("no room"), "{log}");
+    assert!(
+        log.contains("/dumps/db.sql") && log.contains("no room"),
+        "{log}"
+    );
 }

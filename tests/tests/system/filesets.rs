@@ -21,7 +21,16 @@ fn files(root: &Path, list: &[(&str, usize)]) {
 /// All files below the restored tree, sorted, relative.
 fn listed(root: &Path) -> Vec<String> {
     let found = tests::corrupter::files(root);
-    found.iter().map(|(path, _)| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect()
+    found
+        .iter()
+        .map(|(path, _)| {
+            path.strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
 }
 
 /// Backs up by this FileSet, restores, and gives the files that came back.
@@ -42,7 +51,15 @@ fn the_first_rule_that_matches_decides_and_fileset_test_names_it() {
     let source = holdfast.scratch("rules");
     files(
         &source,
-        &[("a.tmp", 1), ("keep.tmp", 1), ("b.txt", 1), ("cache/c", 1), ("home/x/.cache/d", 1), ("home/x/e", 1), ("f.o", 1)],
+        &[
+            ("a.tmp", 1),
+            ("keep.tmp", 1),
+            ("b.txt", 1),
+            ("cache/c", 1),
+            ("home/x/.cache/d", 1),
+            ("home/x/e", 1),
+            ("f.o", 1),
+        ],
     );
     let fileset = format!(
         "include = [{0}]\nrules = [\n  \"include **/keep.tmp\",\n  \"exclude *.tmp\",\n  \"exclude {1}/cache\",\n  \
@@ -57,9 +74,13 @@ fn the_first_rule_that_matches_decides_and_fileset_test_names_it() {
         let place = format!("{}:{}", holdfast.client_name(), source.join(path).display());
         holdfast.console().run(["fileset", "test", "rules", &place])
     };
-    let no = ask("a.tmp").expect_text("exclude *.tmp").expect_text("test-rules.toml:5");
+    let no = ask("a.tmp")
+        .expect_text("exclude *.tmp")
+        .expect_text("test-rules.toml:5");
     assert_ne!(no.code, 2, "{no}");
-    let _ = ask("keep.tmp").expect_code(0).expect_text("include **/keep.tmp");
+    let _ = ask("keep.tmp")
+        .expect_code(0)
+        .expect_text("include **/keep.tmp");
     let _ = ask("b.txt").expect_code(0);
 }
 
@@ -69,25 +90,59 @@ fn markers_cache_tags_nodump_and_sizes_leave_out_what_they_say() {
     let source = holdfast.scratch("markers");
     files(
         &source,
-        &[("a/.nobackup", 0), ("a/x", 1), ("a/sub/y", 1), ("cache/data", 1), ("fake/data", 1), ("small", 1), ("large", 5000), ("dump", 20)],
+        &[
+            ("a/.nobackup", 0),
+            ("a/x", 1),
+            ("a/sub/y", 1),
+            ("cache/data", 1),
+            ("fake/data", 1),
+            ("small", 1),
+            ("large", 5000),
+            ("dump", 20),
+        ],
     );
-    std::fs::write(source.join("cache/CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n").unwrap();
-    std::fs::write(source.join("fake/CACHEDIR.TAG"), "no signature, so no cache tag").unwrap();
+    std::fs::write(
+        source.join("cache/CACHEDIR.TAG"),
+        "Signature: 8a477f597d28d172789f06886806bc55\n",
+    )
+    .unwrap();
+    std::fs::write(
+        source.join("fake/CACHEDIR.TAG"),
+        "no signature, so no cache tag",
+    )
+    .unwrap();
     let root = Folder::open(&source);
     root.flags(b"dump", rustix::fs::IFlags::NODUMP);
     let options = "exclude_if_present = [\".nobackup\"]\nskip_caches = true\nhonour_nodump = true\nmax_size = \"4KiB\"";
     let fileset = format!("include = [{}]\n{options}", quoted(&source));
     let found = saved(&holdfast, "markers", &source, &fileset);
-    assert_eq!(found, ["a/.nobackup", "cache/CACHEDIR.TAG", "fake/CACHEDIR.TAG", "fake/data", "small"]);
+    assert_eq!(
+        found,
+        [
+            "a/.nobackup",
+            "cache/CACHEDIR.TAG",
+            "fake/CACHEDIR.TAG",
+            "fake/data",
+            "small"
+        ]
+    );
 }
 
 #[test]
 fn overlapping_includes_save_once_and_single_files_can_be_included() {
     let holdfast = shared::installation();
     let source = holdfast.scratch("overlap");
-    files(&source, &[("a/b/one", 10), ("a/two", 10), ("three", 10), ("four", 10)]);
+    files(
+        &source,
+        &[("a/b/one", 10), ("a/two", 10), ("three", 10), ("four", 10)],
+    );
     let paths = ["a", "a/b", "a/two", "three"].map(|p| quoted(&source.join(p)));
-    let found = saved(&holdfast, "overlap", &source, &format!("include = [{}]", paths.join(", ")));
+    let found = saved(
+        &holdfast,
+        "overlap",
+        &source,
+        &format!("include = [{}]", paths.join(", ")),
+    );
     assert_eq!(found, ["a/b/one", "a/two", "three"]);
 }
 
@@ -98,7 +153,10 @@ fn a_hard_link_whose_first_name_is_excluded_keeps_its_content() {
     let root = Folder::open(&source);
     root.file(b"a-excluded", b"content of both");
     root.link(b"b-kept", &root, b"a-excluded");
-    let fileset = format!("include = [{}]\nrules = [\"exclude a-excluded\"]", quoted(&source));
+    let fileset = format!(
+        "include = [{}]\nrules = [\"exclude a-excluded\"]",
+        quoted(&source)
+    );
     let found = saved(&holdfast, "excluded-link", &source, &fileset);
     assert_eq!(found, ["b-kept"]);
     let path = restored(&holdfast.absent("excluded-link"), &source).join("b-kept");
@@ -111,7 +169,11 @@ fn hard_links_across_includes_are_one_file() {
     let source = holdfast.scratch("link-across");
     files(&source, &[("one/x", 1000), ("two/y", 10)]);
     std::fs::hard_link(source.join("one/x"), source.join("two/x")).unwrap();
-    let fileset = format!("include = [{}, {}]", quoted(&source.join("one")), quoted(&source.join("two")));
+    let fileset = format!(
+        "include = [{}, {}]",
+        quoted(&source.join("one")),
+        quoted(&source.join("two"))
+    );
     holdfast.job("link-across", &fileset);
     holdfast.backup("link-across", 0);
     let to = holdfast.absent("link-across");
@@ -130,15 +192,40 @@ fn hard_links_across_includes_are_one_file() {
 fn an_estimate_lists_exactly_what_a_run_then_saves() {
     let holdfast = shared::installation();
     let source = holdfast.scratch("estimate");
-    files(&source, &[("a/one", 10), ("a/two.tmp", 10), ("b/three", 30), ("four", 40)]);
-    let fileset = format!("include = [{}]\nrules = [\"exclude *.tmp\", \"exclude b\"]", quoted(&source));
+    files(
+        &source,
+        &[
+            ("a/one", 10),
+            ("a/two.tmp", 10),
+            ("b/three", 30),
+            ("four", 40),
+        ],
+    );
+    let fileset = format!(
+        "include = [{}]\nrules = [\"exclude *.tmp\", \"exclude b\"]",
+        quoted(&source)
+    );
     holdfast.job("estimate", &fileset);
-    let estimate = holdfast.console().json(["estimate", "estimate", "--list", "1000"]);
+    let estimate = holdfast
+        .console()
+        .json(["estimate", "estimate", "--list", "1000"]);
     let run = holdfast.backup("estimate", 0);
-    for (figure, count) in [("entries", "entries"), ("files", "files"), ("bytes", "protected_bytes")] {
-        assert_eq!(estimate[figure], run["counts"][count], "{figure}: {estimate} {run}");
+    for (figure, count) in [
+        ("entries", "entries"),
+        ("files", "files"),
+        ("bytes", "protected_bytes"),
+    ] {
+        assert_eq!(
+            estimate[figure], run["counts"][count],
+            "{figure}: {estimate} {run}"
+        );
     }
-    let listed: Vec<&str> = estimate["paths"].as_array().unwrap().iter().filter_map(|p| p.as_str()).collect();
+    let listed: Vec<&str> = estimate["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|p| p.as_str())
+        .collect();
     let path = |name: &str| source.join(name).to_str().unwrap().to_owned();
     for name in ["a/one", "four"] {
         assert!(listed.contains(&path(name).as_str()), "{listed:?}");
@@ -161,8 +248,14 @@ fn holdfasts_own_folders_are_never_saved() {
     let found = listed(&restored(&to, &source));
     assert!(found.contains(&"mine".to_owned()), "{found:?}");
     for own in ["volumes", "director/pg", "state", "pki", "admin.toml"] {
-        assert!(!found.iter().any(|path| path.contains(own)), "{own} was saved: {found:?}");
+        assert!(
+            !found.iter().any(|path| path.contains(own)),
+            "{own} was saved: {found:?}"
+        );
     }
-    let listed = holdfast.console().ok(args!["ls", format!("{}:{}", holdfast.client_name(), source.display())]);
+    let listed = holdfast.console().ok(args![
+        "ls",
+        format!("{}:{}", holdfast.client_name(), source.display())
+    ]);
     assert!(listed.says("mine"));
 }

@@ -49,7 +49,10 @@ impl Scene {
         names.sort();
         assert_eq!(names, [b"file".to_vec(), b"top".to_vec()]);
         for name in ["file", "top"] {
-            assert_eq!(std::fs::read_to_string(self.outside.join(name)).unwrap(), "untouched");
+            assert_eq!(
+                std::fs::read_to_string(self.outside.join(name)).unwrap(),
+                "untouched"
+            );
         }
     }
 }
@@ -65,11 +68,16 @@ fn a_link_where_a_folder_or_a_file_belongs_is_not_followed() {
     let place = scene.place();
     link(&scene.outside, place.join("folder"));
     link(&scene.outside.join("top"), place.join("top"));
-    let run = holdfast.console().run(args!["restore", "--job", "hostile-link", "--to", &scene.to]);
+    let run = holdfast
+        .console()
+        .run(args!["restore", "--job", "hostile-link", "--to", &scene.to]);
     scene.assert_outside_untouched();
     assert!(run.code <= 2, "{run}");
     if run.code == 0 {
-        assert_eq!(std::fs::read_to_string(place.join("folder/file")).unwrap(), "stored");
+        assert_eq!(
+            std::fs::read_to_string(place.join("folder/file")).unwrap(),
+            "stored"
+        );
         assert!(!place.join("folder").is_symlink() && !place.join("top").is_symlink());
     }
 }
@@ -80,7 +88,9 @@ fn a_link_on_the_way_to_the_tree_is_not_followed() {
     let scene = scene(&holdfast, "hostile-way");
     let first = scene.source.components().nth(1).unwrap();
     link(&scene.outside, scene.to.join(first));
-    let run = holdfast.console().run(args!["restore", "--job", "hostile-way", "--to", &scene.to]);
+    let run = holdfast
+        .console()
+        .run(args!["restore", "--job", "hostile-way", "--to", &scene.to]);
     scene.assert_outside_untouched();
     assert!(run.code <= 2, "{run}");
 }
@@ -95,11 +105,20 @@ fn a_file_below_a_restored_link_does_not_go_through_it() {
     root.symlink(b"folder", scene.outside.to_str().unwrap().as_bytes());
     let linked = holdfast.backup("hostile-below", 0);
     let at = linked["job_id"].to_string();
-    holdfast.restore_with(args!["--job", "hostile-below", "--at", &at, "--to", &scene.to], 0);
+    holdfast.restore_with(
+        args!["--job", "hostile-below", "--at", &at, "--to", &scene.to],
+        0,
+    );
     root.remove(b"folder");
     root.folder(b"folder").file(b"file", b"stored");
     holdfast.backup("hostile-below", 0);
-    let run = holdfast.console().run(args!["restore", "--job", "hostile-below", "--to", &scene.to]);
+    let run = holdfast.console().run(args![
+        "restore",
+        "--job",
+        "hostile-below",
+        "--to",
+        &scene.to
+    ]);
     assert!(run.code <= 2, "{run}");
     scene.assert_outside_untouched();
 }
@@ -112,7 +131,10 @@ fn a_hard_link_in_the_target_to_something_outside_is_replaced_not_written() {
     std::fs::hard_link(scene.outside.join("top"), place.join("top")).unwrap();
     holdfast.restore_with(args!["--job", "hostile-hard", "--to", &scene.to], 0);
     scene.assert_outside_untouched();
-    assert_eq!(std::fs::read_to_string(place.join("top")).unwrap(), "stored");
+    assert_eq!(
+        std::fs::read_to_string(place.join("top")).unwrap(),
+        "stored"
+    );
 }
 
 #[test]
@@ -145,11 +167,17 @@ fn a_folder_swapped_for_a_link_while_restoring_leads_nowhere() {
             }
         });
         for _ in 0..3 {
-            let run = holdfast.console().run(args!["restore", "--job", "race", "--to", &to]);
+            let run = holdfast
+                .console()
+                .run(args!["restore", "--job", "race", "--to", &to]);
             assert!(run.code <= 2, "{run}");
         }
         over.store(true, Ordering::SeqCst);
     });
     let escaped = Folder::open(&outside).names().unwrap();
-    assert!(escaped.is_empty(), "{} files outside of the target", escaped.len());
+    assert!(
+        escaped.is_empty(),
+        "{} files outside of the target",
+        escaped.len()
+    );
 }

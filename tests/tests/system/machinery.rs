@@ -13,7 +13,12 @@ struct Pair(tempfile::TempDir);
 
 impl Pair {
     fn new() -> Self {
-        Self(tempfile::Builder::new().prefix("holdfast-pair-").tempdir_in(postgres::base()).unwrap())
+        Self(
+            tempfile::Builder::new()
+                .prefix("holdfast-pair-")
+                .tempdir_in(postgres::base())
+                .unwrap(),
+        )
     }
     fn one(&self) -> std::path::PathBuf {
         self.0.path().join("one")
@@ -30,7 +35,12 @@ impl Drop for Pair {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let done = std::process::Command::new("cp").args(["-a", "--sparse=auto"]).arg(from).arg(to).status().unwrap();
+    let done = std::process::Command::new("cp")
+        .args(["-a", "--sparse=auto"])
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
     assert!(done.success());
 }
 
@@ -67,7 +77,11 @@ fn each_change_of_a_file_is_seen() {
         plain::make(&pair.one(), &Seed::new(1), shape);
         copy(&pair.one(), &pair.two());
         compare::assert_same(&pair.one(), &pair.two());
-        mutate::apply(&pair.two().join("folder-0000/file-00001"), change, &mut Seed::new(2));
+        mutate::apply(
+            &pair.two().join("folder-0000/file-00001"),
+            change,
+            &mut Seed::new(2),
+        );
         let found = compare::differences(&pair.one(), &pair.two(), Compare::Usual);
         assert!(!found.is_empty(), "{change:?}");
     }
@@ -85,12 +99,20 @@ fn holes_links_and_attributes_are_compared() {
     copy(&pair.one(), &pair.two());
     compare::assert_same(&pair.one(), &pair.two());
     let two = Folder::open(&pair.two());
-    std::fs::write(pair.two().join("sparse"), std::fs::read(pair.one().join("sparse")).unwrap()).unwrap();
+    std::fs::write(
+        pair.two().join("sparse"),
+        std::fs::read(pair.one().join("sparse")).unwrap(),
+    )
+    .unwrap();
     two.remove(b"b");
     two.file(b"b", b"x");
     two.xattr(b"attribute", "user.x", b"2");
     let found = compare::differences(&pair.one(), &pair.two(), Compare::Usual).join("\n");
-    for part in ["sparse: 4096 bytes in 1 extents", "hard links differ", "attribute: attribute user.x differs"] {
+    for part in [
+        "sparse: 4096 bytes in 1 extents",
+        "hard links differ",
+        "attribute: attribute user.x differs",
+    ] {
         assert!(found.contains(part), "{part} expected in {found}");
     }
 }

@@ -2,6 +2,13 @@
 //!
 //! Each module is a subject; docs/testing.md tells how to run one and how to add one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a failure ends the test with its reason, and files of tests need not survive a crash"
+)]
+
 mod machinery;
 mod shared;
 
@@ -19,6 +26,8 @@ mod replacing;
 mod restores;
 
 mod kills;
+mod network;
+mod runs;
 mod storage;
 
 mod configuration;

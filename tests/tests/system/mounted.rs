@@ -24,15 +24,28 @@ fn a_run_stays_on_one_file_system_with_a_notice_per_mount_unless_told_otherwise(
         let log = holdfast.log_of(&run);
         for mount in ["tmpfs", "bind"] {
             let path = source.join(mount);
-            assert!(log.contains(path.to_str().unwrap()), "a notice about {} expected in {log}", path.display());
+            assert!(
+                log.contains(path.to_str().unwrap()),
+                "a notice about {} expected in {log}",
+                path.display()
+            );
         }
         let to = holdfast.absent("one");
         holdfast.restore("one", &to);
         let there = restored(&to, &source);
-        assert!(there.join("tmpfs").is_dir() && there.join("bind").is_dir(), "mount points stay, empty");
+        assert!(
+            there.join("tmpfs").is_dir() && there.join("bind").is_dir(),
+            "mount points stay, empty"
+        );
         assert!(!there.join("tmpfs/memory").exists() && !there.join("bind/bound").exists());
 
-        holdfast.job("all", &format!("include = [{{ path = {}, cross_file_systems = true }}]", quoted(&source)));
+        holdfast.job(
+            "all",
+            &format!(
+                "include = [{{ path = {}, cross_file_systems = true }}]",
+                quoted(&source)
+            ),
+        );
         assert_eq!(holdfast.backup("all", 0)["counts"]["files"], 3);
         let to = holdfast.absent("all");
         holdfast.restore("all", &to);

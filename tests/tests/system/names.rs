@@ -28,13 +28,26 @@ fn odd_names_are_listed_escaped_and_restored_one_by_one() {
     let as_json = holdfast.console().json(args!["ls", &place]).to_string();
     for name in ODD {
         let shown = Shown(name).to_string();
-        assert!(listed.out.contains(&shown), "{shown} expected in {}", listed.out);
+        assert!(
+            listed.out.contains(&shown),
+            "{shown} expected in {}",
+            listed.out
+        );
     }
-    assert!(!has_control(&listed.out) && !has_control(&as_json), "{}", listed.out);
+    assert!(
+        !has_control(&listed.out) && !has_control(&as_json),
+        "{}",
+        listed.out
+    );
     let found = holdfast.console().ok(args!["find", &place, "*"]);
     assert!(!has_control(&found.out), "{}", found.out);
 
-    for name in [&b"escape\x1b[31mred\x1b]0;title\x07"[..], b"new\nline", b"\xff\xfe-no-utf8", b"back\\slash\\x41"] {
+    for name in [
+        &b"escape\x1b[31mred\x1b]0;title\x07"[..],
+        b"new\nline",
+        b"\xff\xfe-no-utf8",
+        b"back\\slash\\x41",
+    ] {
         let path = format!("{}/{}", files.display(), Shown(name));
         let to = holdfast.absent(&format!("odd-{}", hex::encode(name)));
         holdfast.restore_with(args!["--job", "odd-names", "--path", &path, "--to", &to], 0);
@@ -53,8 +66,17 @@ fn a_warning_about_an_odd_name_shows_it_escaped() {
     let source = holdfast.scratch("odd-warning");
     std::fs::write(source.join("fine"), "fine").unwrap();
     let missing = format!("{}/not\\x1b[31mhere", source.display());
-    holdfast.job("odd-warning", &format!("include = ['{}', '{missing}']", source.join("fine").display()));
+    holdfast.job(
+        "odd-warning",
+        &format!(
+            "include = ['{}', '{missing}']",
+            source.join("fine").display()
+        ),
+    );
     let run = holdfast.backup("odd-warning", 1);
     let log = holdfast.log_of(&run);
-    assert!(log.contains("not\\x1b[31mhere") && !has_control(&log), "{log}");
+    assert!(
+        log.contains("not\\x1b[31mhere") && !has_control(&log),
+        "{log}"
+    );
 }

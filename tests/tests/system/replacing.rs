@@ -49,7 +49,14 @@ fn what_exists_is_replaced_by_rule() {
         let name = format!("replace-{policy}");
         let source = changed(&holdfast, &name);
         holdfast.restore_with(args!["--job", &name, "--in-place", "--replace", policy], 0);
-        assert_eq!((text(&source, "older").as_str(), text(&source, "newer").as_str()), (older, newer), "{policy}");
+        assert_eq!(
+            (
+                text(&source, "older").as_str(),
+                text(&source, "newer").as_str()
+            ),
+            (older, newer),
+            "{policy}"
+        );
         assert_eq!(text(&source, "absent"), "stored", "{policy}");
         assert_eq!(text(&source, "extra"), "not in the backup", "{policy}");
     }
@@ -64,13 +71,26 @@ fn never_touches_neither_content_nor_attributes_of_anything_that_was_there() {
     root.owner(b".", 33, 33);
     let stat = |name: &[u8]| {
         let s = root.stat(name).unwrap();
-        (s.st_mode, s.st_uid, s.st_mtime, s.st_mtime_nsec, s.st_ino, s.st_size)
+        (
+            s.st_mode,
+            s.st_uid,
+            s.st_mtime,
+            s.st_mtime_nsec,
+            s.st_ino,
+            s.st_size,
+        )
     };
     let names: [&[u8]; 4] = [b"older", b"newer", b"same", b"extra"];
     let before: Vec<_> = names.iter().map(|name| stat(name)).collect();
     let folder = root.stat(b".").unwrap();
-    holdfast.restore_with(args!["--job", "never", "--in-place", "--replace", "never"], 0);
-    assert_eq!(before, names.iter().map(|name| stat(name)).collect::<Vec<_>>());
+    holdfast.restore_with(
+        args!["--job", "never", "--in-place", "--replace", "never"],
+        0,
+    );
+    assert_eq!(
+        before,
+        names.iter().map(|name| stat(name)).collect::<Vec<_>>()
+    );
     let now = root.stat(b".").unwrap();
     assert_eq!((folder.st_mode, folder.st_uid), (now.st_mode, now.st_uid));
 }
@@ -86,8 +106,19 @@ fn exact_removes_what_was_not_there_in_restored_folders_only() {
     holdfast.restore_with(args!["--job", "exact", "--in-place", "--exact"], 0);
     let mut names: Vec<_> = Folder::open(&source).names().unwrap();
     names.sort();
-    assert_eq!(names, [b"absent".to_vec(), b"newer".to_vec(), b"older".to_vec(), b"same".to_vec()]);
-    assert!(beside.exists(), "folders above are not restored, so nothing is removed there");
+    assert_eq!(
+        names,
+        [
+            b"absent".to_vec(),
+            b"newer".to_vec(),
+            b"older".to_vec(),
+            b"same".to_vec()
+        ]
+    );
+    assert!(
+        beside.exists(),
+        "folders above are not restored, so nothing is removed there"
+    );
 }
 
 #[test]
@@ -103,13 +134,20 @@ fn a_running_program_and_a_file_with_another_name_keep_what_they_had() {
     root.file(b"linked", b"on disk");
     let outside = holdfast.scratch("in-use-outside");
     std::fs::hard_link(source.join("linked"), outside.join("other-name")).unwrap();
-    let mut running = std::process::Command::new(source.join("program")).arg("60").spawn().unwrap();
+    let mut running = std::process::Command::new(source.join("program"))
+        .arg("60")
+        .spawn()
+        .unwrap();
     holdfast.restore_with(args!["--job", "in-use", "--in-place"], 0);
     assert!(running.try_wait().unwrap().is_none());
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(text(&source, "linked"), "stored");
-    assert_eq!(text(&outside, "other-name"), "on disk", "the other name of the old file is not ours");
+    assert_eq!(
+        text(&outside, "other-name"),
+        "on disk",
+        "the other name of the old file is not ours"
+    );
 }
 
 #[test]

@@ -35,7 +35,11 @@ fn twice(holdfast: &Installation, name: &str) -> Twice {
     std::fs::write(source.join("docs/new.txt"), "new").unwrap();
     std::fs::remove_file(source.join("gone")).unwrap();
     let second = holdfast.backup(name, 0);
-    Twice { source, first, second }
+    Twice {
+        source,
+        first,
+        second,
+    }
 }
 
 /// Files below `to`, as paths below the source, sorted.
@@ -45,7 +49,16 @@ fn came(to: &Path, source: &Path) -> Vec<String> {
         return Vec::new();
     }
     let found = tests::corrupter::files(&root);
-    found.iter().map(|(path, _)| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()).collect()
+    found
+        .iter()
+        .map(|(path, _)| {
+            path.strip_prefix(&root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
 }
 
 #[test]
@@ -55,18 +68,44 @@ fn paths_and_patterns_bring_exactly_what_they_match() {
     let Twice { source, .. } = twice(&holdfast, name);
     let path = |p: &str| source.join(p).to_str().unwrap().to_owned();
     let cases: Vec<(&str, Vec<String>, Vec<&str>)> = vec![
-        ("file", vec!["--path".into(), path("docs/b.txt")], vec!["docs/b.txt"]),
+        (
+            "file",
+            vec!["--path".into(), path("docs/b.txt")],
+            vec!["docs/b.txt"],
+        ),
         (
             "folders",
-            vec!["--path".into(), path("docs/deep"), "--path".into(), path("pictures")],
+            vec![
+                "--path".into(),
+                path("docs/deep"),
+                "--path".into(),
+                path("pictures"),
+            ],
             vec!["docs/deep/c.odt", "pictures/d.png"],
         ),
-        ("glob", vec!["--glob".into(), "**/*.odt".into()], vec!["docs/a.odt", "docs/deep/c.odt"]),
-        ("glob-in", vec!["--glob".into(), format!("{}/*.odt", path("docs"))], vec!["docs/a.odt"]),
-        ("regex", vec!["--regex".into(), "/[bd]\\.(txt|png)$".into()], vec!["docs/b.txt", "pictures/d.png"]),
+        (
+            "glob",
+            vec!["--glob".into(), "**/*.odt".into()],
+            vec!["docs/a.odt", "docs/deep/c.odt"],
+        ),
+        (
+            "glob-in",
+            vec!["--glob".into(), format!("{}/*.odt", path("docs"))],
+            vec!["docs/a.odt"],
+        ),
+        (
+            "regex",
+            vec!["--regex".into(), "/[bd]\\.(txt|png)$".into()],
+            vec!["docs/b.txt", "pictures/d.png"],
+        ),
         (
             "exclude",
-            vec!["--path".into(), path("docs"), "--exclude".into(), path("docs/deep")],
+            vec![
+                "--path".into(),
+                path("docs"),
+                "--exclude".into(),
+                path("docs/deep"),
+            ],
             vec!["docs/a.odt", "docs/b.txt", "docs/new.txt"],
         ),
     ];
@@ -83,14 +122,27 @@ fn paths_and_patterns_bring_exactly_what_they_match() {
 fn as_of_a_run_as_of_a_time_and_saved_by_a_run() {
     let holdfast = shared::installation();
     let name = "moments";
-    let Twice { source, first, second } = twice(&holdfast, name);
+    let Twice {
+        source,
+        first,
+        second,
+    } = twice(&holdfast, name);
     let (first_id, second_id) = (job_id(&first).to_string(), job_id(&second).to_string());
-    let before = ["docs/a.odt", "docs/b.txt", "docs/deep/c.odt", "gone", "pictures/d.png"];
+    let before = [
+        "docs/a.odt",
+        "docs/b.txt",
+        "docs/deep/c.odt",
+        "gone",
+        "pictures/d.png",
+    ];
 
     let to = holdfast.absent("moments-run");
     holdfast.restore_with(args!["--job", name, "--at", &first_id, "--to", &to], 0);
     assert_eq!(came(&to, &source), before);
-    assert_eq!(std::fs::read_to_string(restored(&to, &source).join("docs/a.odt")).unwrap(), "a one");
+    assert_eq!(
+        std::fs::read_to_string(restored(&to, &source).join("docs/a.odt")).unwrap(),
+        "a one"
+    );
 
     let time = first["ended_at"].as_str().unwrap();
     let to = holdfast.absent("moments-time");
@@ -98,7 +150,10 @@ fn as_of_a_run_as_of_a_time_and_saved_by_a_run() {
     assert_eq!(came(&to, &source), before, "as of {time}");
 
     let to = holdfast.absent("moments-saved-by");
-    holdfast.restore_with(args!["--job", name, "--saved-by", &second_id, "--to", &to], 0);
+    holdfast.restore_with(
+        args!["--job", name, "--saved-by", &second_id, "--to", &to],
+        0,
+    );
     assert_eq!(came(&to, &source), ["docs/a.odt", "docs/new.txt"]);
 }
 
@@ -108,7 +163,11 @@ fn a_restore_without_a_target_goes_to_a_new_folder() {
     let name = "new-folder";
     let Twice { source, .. } = twice(&holdfast, name);
     let run = holdfast.restore_with(args!["--job", name], 0);
-    let to = PathBuf::from(run["restore"]["to"].as_str().unwrap_or_else(|| panic!("{run}")));
+    let to = PathBuf::from(
+        run["restore"]["to"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{run}")),
+    );
     assert_ne!(to, Path::new("/"));
     assert_same(&source, &restored(&to, &source));
     tests::folder::remove_tree(&to);
@@ -123,7 +182,21 @@ fn leading_parts_are_stripped_and_put_in_front() {
     holdfast.restore_with(args!["--job", name, "--to", &to, "--strip", &source], 0);
     assert_same(&source, &to);
     let to = holdfast.absent("relocation-prefix");
-    holdfast.restore_with(args!["--job", name, "--to", &to, "--strip", source.join("docs").as_path(), "--prefix", "/old/x", "--path", source.join("docs").as_path()], 0);
+    holdfast.restore_with(
+        args![
+            "--job",
+            name,
+            "--to",
+            &to,
+            "--strip",
+            source.join("docs").as_path(),
+            "--prefix",
+            "/old/x",
+            "--path",
+            source.join("docs").as_path()
+        ],
+        0,
+    );
     assert_same(&source.join("docs"), &to.join("old/x"));
 }
 
@@ -140,12 +213,24 @@ fn the_second_name_of_a_hard_link_alone_has_the_content() {
     holdfast.backup("second-name", 0);
     let to = holdfast.absent("second-name");
     holdfast.restore_with(
-        args!["--job", "second-name", "--to", &to, "--path", source.join("second").as_path(), "--path", source.join("small-second").as_path()],
+        args![
+            "--job",
+            "second-name",
+            "--to",
+            &to,
+            "--path",
+            source.join("second").as_path(),
+            "--path",
+            source.join("small-second").as_path()
+        ],
         0,
     );
     for name in ["second", "small-second"] {
         let restored = std::fs::read(restored(&to, &source).join(name)).unwrap();
-        assert!(restored == std::fs::read(source.join(name)).unwrap(), "{name}");
+        assert!(
+            restored == std::fs::read(source.join(name)).unwrap(),
+            "{name}"
+        );
     }
     assert_eq!(came(&to, &source), ["second", "small-second"]);
 }
@@ -159,10 +244,16 @@ fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     let run = holdfast.restore_with(args!["--job", name, "--to", &to, "--dry-run"], 0);
     assert!(!to.exists());
     let log = holdfast.log_of(&run);
-    assert!(log.contains("docs/a.odt") && log.contains("pictures/d.png"), "{log}");
+    assert!(
+        log.contains("docs/a.odt") && log.contains("pictures/d.png"),
+        "{log}"
+    );
     std::fs::write(source.join("docs/a.odt"), "changed since").unwrap();
     holdfast.restore_with(args!["--job", name, "--in-place", "--dry-run"], 0);
-    assert_eq!(std::fs::read_to_string(source.join("docs/a.odt")).unwrap(), "changed since");
+    assert_eq!(
+        std::fs::read_to_string(source.join("docs/a.odt")).unwrap(),
+        "changed since"
+    );
 }
 
 #[test]
@@ -181,8 +272,14 @@ fn a_comparison_says_exactly_what_differs_from_the_live_files() {
     for path in ["docs/b.txt", "pictures/d.png", "docs/a.odt"] {
         assert!(log.contains(path), "{path} expected in {log}");
     }
-    assert!(!log.contains("docs/new.txt") && !log.contains("c.odt"), "{log}");
-    assert!(!source.join("pictures/d.png").exists(), "a comparison writes nothing");
+    assert!(
+        !log.contains("docs/new.txt") && !log.contains("c.odt"),
+        "{log}"
+    );
+    assert!(
+        !source.join("pictures/d.png").exists(),
+        "a comparison writes nothing"
+    );
 }
 
 #[test]
@@ -196,7 +293,8 @@ fn what_does_not_exist_is_refused_with_what_does() {
     };
     let to = holdfast.absent("not-there");
     let missing = source.join("docs/nothing");
-    let _ = ask(args!["--job", name, "--to", &to, "--path", &missing]).expect_text(missing.to_str().unwrap());
+    let _ = ask(args!["--job", name, "--to", &to, "--path", &missing])
+        .expect_text(missing.to_str().unwrap());
     let _ = ask(args!["--job", "no-such-job", "--to", &to]).expect_text("no-such-job");
     let _ = ask(args!["--job", name, "--at", "999999", "--to", &to]).expect_text("999999");
     let _ = ask(args!["no-such-client", "--to", &to]).expect_text("no-such-client");

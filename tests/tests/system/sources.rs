@@ -17,9 +17,16 @@ fn a_missing_source_is_named_and_counted_and_the_rest_is_saved() {
     let holdfast = shared::installation();
     let (source, missing) = (holdfast.scratch("there"), holdfast.absent("not-there"));
     std::fs::write(source.join("file"), "content").unwrap();
-    holdfast.job("missing-source", &format!("include = [{}, {}]", quoted(&source), quoted(&missing)));
+    holdfast.job(
+        "missing-source",
+        &format!("include = [{}, {}]", quoted(&source), quoted(&missing)),
+    );
     let run = holdfast.backup("missing-source", 1);
-    assert_eq!((&run["status"], &run["warnings"]), (&"warnings".into(), &1.into()), "{run}");
+    assert_eq!(
+        (&run["status"], &run["warnings"]),
+        (&"warnings".into(), &1.into()),
+        "{run}"
+    );
     let log = holdfast.log_of(&run);
     assert!(log.contains(missing.to_str().unwrap()), "{log}");
     let to = holdfast.absent("missing-source");
@@ -35,14 +42,26 @@ fn an_unreadable_file_is_named_and_counted_and_the_rest_is_saved() {
     // Not even root may read this one.
     let unreadable = Path::new("/proc/sys/net/ipv4/route/flush");
     assert!(std::fs::read(unreadable).is_err());
-    holdfast.job("unreadable", &format!("include = [{}, {}]", quoted(&source), quoted(unreadable)));
+    holdfast.job(
+        "unreadable",
+        &format!("include = [{}, {}]", quoted(&source), quoted(unreadable)),
+    );
     let run = holdfast.backup("unreadable", 1);
-    assert_eq!((&run["status"], &run["counts"]["unsaved"]), (&"warnings".into(), &1.into()), "{run}");
+    assert_eq!(
+        (&run["status"], &run["counts"]["unsaved"]),
+        (&"warnings".into(), &1.into()),
+        "{run}"
+    );
     assert!(holdfast.log_of(&run).contains(unreadable.to_str().unwrap()));
-    let problems = holdfast.console().run(args!["log", run["job_id"].to_string(), "--problems"]);
+    let problems = holdfast
+        .console()
+        .run(args!["log", run["job_id"].to_string(), "--problems"]);
     assert!(problems.says(unreadable.to_str().unwrap()), "{problems}");
     let to = holdfast.absent("unreadable");
-    holdfast.restore_with(args!["--job", "unreadable", "--to", &to, "--path", &source], 0);
+    holdfast.restore_with(
+        args!["--job", "unreadable", "--to", &to, "--path", &source],
+        0,
+    );
     assert_same(&source, &restored(&to, &source));
 }
 
@@ -60,7 +79,10 @@ fn a_source_that_went_away_keeps_its_last_state_and_is_not_taken_for_deleted() {
     assert!(holdfast.log_of(&run).contains(source.to_str().unwrap()));
     let to = holdfast.absent("unmounted");
     holdfast.restore("unmounted", &to);
-    assert_eq!(std::fs::read_to_string(restored(&to, &source).join("file")).unwrap(), "content");
+    assert_eq!(
+        std::fs::read_to_string(restored(&to, &source).join("file")).unwrap(),
+        "content"
+    );
 }
 
 #[test]
@@ -79,18 +101,25 @@ fn a_file_that_grows_while_it_is_read_is_saved_at_its_true_length_and_flagged() 
                 tests::wait::pause();
             }
         });
-        let run = holdfast.console().run(["run", "growing", "--wait", "--json"]);
+        let run = holdfast
+            .console()
+            .run(["run", "growing", "--wait", "--json"]);
         over.store(true, Ordering::SeqCst);
         assert!(run.code < 2, "{run}");
         run.json()
     });
-    let run = run["runs"][0].as_object().map_or(run.clone(), |_| run["runs"][0].clone());
+    let run = run["runs"][0]
+        .as_object()
+        .map_or(run.clone(), |_| run["runs"][0].clone());
     assert_eq!(run["counts"]["changed_while_read"], 1, "{run}");
     let to = holdfast.absent("growing");
     holdfast.restore("growing", &to);
     let restored = std::fs::read(restored(&to, &source).join("log")).unwrap();
     let now = std::fs::read(&path).unwrap();
-    assert!(restored.len() >= 24 << 20 && now.starts_with(&restored), "a prefix of what the file became");
+    assert!(
+        restored.len() >= 24 << 20 && now.starts_with(&restored),
+        "a prefix of what the file became"
+    );
 }
 
 #[test]
@@ -114,7 +143,10 @@ fn files_that_vanish_and_appear_all_the_time_are_never_fatal() {
                 match seed.below(3) {
                     0 => drop(std::fs::remove_file(&name)),
                     1 => drop(std::fs::write(&name, seed.bytes(100))),
-                    _ => drop(std::fs::rename(&name, folder.join(format!("new-{}", seed.below(9))))),
+                    _ => drop(std::fs::rename(
+                        &name,
+                        folder.join(format!("new-{}", seed.below(9))),
+                    )),
                 }
             }
         });

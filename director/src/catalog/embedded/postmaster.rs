@@ -24,6 +24,8 @@ use super::layout::{Layout, PORT};
 /// Longest wait for a server that runs to accept connections: recovery after a power cut is in it.
 const READY_TIMEOUT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(50);
+/// A server that is not our child tells nobody when it ends.
+const ADOPTED_POLL: Duration = Duration::from_millis(200);
 /// A log larger than this is put aside when the server starts.
 const MAX_LOG_BYTES: u64 = 16 << 20;
 
@@ -132,7 +134,7 @@ impl Postmaster {
                     if let Some(status) = self.ended() {
                         return status;
                     }
-                    tokio::time::sleep(POLL).await;
+                    tokio::time::sleep(ADOPTED_POLL).await;
                 }
             }
         }

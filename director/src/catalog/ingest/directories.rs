@@ -76,6 +76,8 @@ impl Interner {
         if batch.again {
             self.open.iter_mut().for_each(|dir| dir.new = false);
         }
+        let catalog = self.catalog.clone();
+        let _turn = catalog.ingest_turn().await;
         let mut plan = Plan::new(&self.open, &batch.entered)?;
         while let Some((parents, names, places)) = plan.questions()? {
             let found: Vec<(i64, i32)> = sqlx::query_as(include_str!("directories.sql"))

@@ -17,7 +17,7 @@ use super::{Ingest, IngestCounts, Leftovers};
 
 #[derive(Debug, thiserror::Error)]
 #[error("absent")]
-pub struct Absent;
+struct Absent;
 
 #[derive(Clone, Default)]
 struct Store(HashMap<PageId, Bytes>);
@@ -128,19 +128,15 @@ impl Bench {
         tree: &[(&str, u64)],
         base: Option<PageId>,
     ) -> PageId {
-        let new = Some(self.store.put(tree));
-        self.ingest(
-            number,
-            &[Roots {
-                new,
-                base,
-                ..Roots::default()
-            }],
-            Leftovers::Discard,
-        )
-        .await;
+        let root = self.store.put(tree);
+        let roots = Roots {
+            new: Some(root),
+            base,
+            ..Roots::default()
+        };
+        self.ingest(number, &[roots], Leftovers::Discard).await;
         self.set_head(number).await;
-        new.unwrap()
+        root
     }
 
     async fn set_head(&self, number: u32) {

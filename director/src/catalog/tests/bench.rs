@@ -19,7 +19,7 @@ use super::super::{Durability, Place};
 use super::*;
 
 #[derive(Default)]
-struct Pages(HashMap<PageId, Bytes>);
+pub(super) struct Pages(pub HashMap<PageId, Bytes>);
 
 impl PageSource for Pages {
     type Error = std::io::Error;
@@ -37,7 +37,7 @@ impl Pages {
         Ok(())
     }
 
-    fn directory(&mut self, entries: Vec<Entry>) -> PageId {
+    pub fn directory(&mut self, entries: Vec<Entry>) -> PageId {
         let mut builder = PageBuilder::new();
         for entry in entries {
             builder.push(entry, &mut |page| self.keep(page)).unwrap();

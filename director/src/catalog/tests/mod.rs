@@ -3,6 +3,7 @@
 mod access;
 mod bench;
 mod browsing;
+mod history;
 mod opening;
 mod records;
 mod running;
@@ -91,6 +92,7 @@ async fn put_dir(catalog: &Catalog, series: SeriesId, (id, parent): (i32, i32), 
 struct Line {
     catalog: Catalog,
     series: Series,
+    pages: tokio::sync::Mutex<bench::Pages>,
 }
 
 impl Line {
@@ -100,7 +102,11 @@ impl Line {
             .series_for("nightly", Uuid::from_u128(1), "web01")
             .await
             .unwrap();
-        Self { catalog, series }
+        Self {
+            catalog,
+            series,
+            pages: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A run that is started and holds the lease.

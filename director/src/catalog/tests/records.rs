@@ -3,7 +3,7 @@
 use common::ids::Term;
 use common::protocol::control::{StorageReport, VolumeReport};
 
-use super::super::{AuditBreak, Firing, NewAuditEntry};
+use super::super::{AuditBreak, Firing, NewAuditEntry, Pool};
 use super::*;
 
 #[tokio::test]
@@ -217,4 +217,18 @@ async fn the_summary_counts_what_there_is() {
         (1000, 3, 0)
     );
     assert!(summary.catalog_bytes > 0);
+}
+
+#[tokio::test]
+async fn pools_are_taken_over_from_the_configuration() {
+    let catalog = catalog().await;
+    let pool = |keep: &str| Pool {
+        name: "main".into(),
+        storage: "vault1".into(),
+        keep: keep.into(),
+    };
+    catalog.record_pools(&[pool("30d")], at(0)).await.unwrap();
+    catalog.record_pools(&[pool("60d")], at(1)).await.unwrap();
+    catalog.record_pools(&[], at(2)).await.unwrap();
+    assert_eq!(catalog.pools().await.unwrap(), [pool("60d")]);
 }

@@ -3,7 +3,7 @@
 use common::ids::SnapshotId;
 
 use super::super::browse::DirId;
-use super::super::{CatalogError, Pruned, SnapshotFilter, SnapshotState};
+use super::super::{CatalogError, Copy, Pruned, SnapshotFilter, SnapshotState};
 use super::*;
 
 #[tokio::test]
@@ -136,12 +136,15 @@ async fn a_broken_snapshot_is_no_base_and_another_copy_saves_it() {
             .unwrap(),
         None
     );
-    sqlx::query("INSERT INTO copy VALUES ($1, 'offsite', $2, 'good', NULL, now())")
-        .bind(one.id().0.as_slice())
-        .bind(Uuid::from_u128(10))
-        .execute(line.catalog.pool())
-        .await
-        .unwrap();
+    let offsite = Copy {
+        pool: "offsite".into(),
+        storage: Uuid::from_u128(10),
+        state: SnapshotState::Good,
+        expires_at: None,
+        made_at: at(500),
+    };
+    line.catalog.record_copy(one.id(), &offsite).await.unwrap();
+    assert_eq!(line.catalog.copies(one.id()).await.unwrap().len(), 2);
     line.catalog
         .break_copy(one.id(), storage, "damaged")
         .await
@@ -323,4 +326,59 @@ async fn show(line: &Line) -> std::collections::BTreeMap<u32, Vec<(String, u64)>
         out.insert(number, page.entries.into_iter().map(named).collect());
     }
     out
+}
+
+#[tokio::test]
+async fn a_rebuild_adopts_what_volumes_tell() {
+    let line = Line::new().await;
+    let (job_id, number) = (JobId(700), Number(5));
+    let told = stored::Snapshot {
+        series: Uuid::from_u128(77).as_bytes().to_vec(),
+        job: "weekly".into(),
+        ..line.stored(job_id, number, None)
+    };
+    for _ in 0..2 {
+        let series = line.catalog.adopt_series(&told).await.unwrap();
+        assert_eq!(series.uuid, Uuid::from_u128(77));
+        assert_eq!(
+            line.catalog.adopt_run(&told, &series).await.unwrap(),
+            job_id
+        );
+        let publication = Publication {
+            snapshot: &told,
+            series: series.id,
+            storage: Uuid::from_u128(9),
+            outcome: ended(RunState::Ok, 9),
+        };
+        line.catalog.publish(&publication).await.unwrap();
+    }
+    let run = line.run(job_id).await;
+    assert_eq!(
+        (run.state, run.snapshot, run.counts.files),
+        (RunState::Ok, Some(told.id()), 3)
+    );
+    let series = line
+        .catalog
+        .list_series(Some("weekly"), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (series[0].head, series[0].next_number),
+        (Number(5), Number(6))
+    );
+    let next = line
+        .catalog
+        .create_run(&backup("weekly", "web01"))
+        .await
+        .unwrap();
+    assert_eq!(next, JobId(701), "JobIds are counted on");
+    let foreign = stored::Snapshot {
+        series: Uuid::from_u128(78).as_bytes().to_vec(),
+        ..told
+    };
+    let refused = line.catalog.adopt_series(&foreign).await.unwrap_err();
+    assert!(
+        matches!(refused, CatalogError::Conflict { .. }),
+        "{refused}"
+    );
 }
