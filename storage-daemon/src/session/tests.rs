@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! Sessions over real TLS, as a client sees them.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::time::Duration;
 
