@@ -1,6 +1,6 @@
 //! Storage in memory for tests: keeps segments and pages, refuses a page before what it names, decodes whole trees; and
 //! a scratch client to back up.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::new_without_default)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
