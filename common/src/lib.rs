@@ -3,8 +3,10 @@
 //! Read bottom up: names and codecs, stored objects, the walk over them, the wire, the network, configuration, the API's
 //! types. `object`, `walk`, `protocol`, `fileset` are pure: no I/O, no time of day.
 
+pub mod api;
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod durable;
 pub mod fileset;
 pub mod ids;

@@ -21,7 +21,11 @@ use super::pki::CredentialStore;
 use super::tls::{self, PeerCertificate, TlsError};
 use crate::ids::Identity;
 
-/// TCP connect and TLS handshake of one address may take this long.
+/// Looking a name up, and TCP to one socket address, may each take this long.
+const REACH_LIMIT: Duration = Duration::from_secs(5);
+/// Socket addresses tried of one name.
+const MAX_SOCKET_ADDRESSES: usize = 8;
+/// The TLS handshake may take this long.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A framed connection whose peer is known.
@@ -153,9 +157,7 @@ pub(super) async fn dial(
 ) -> Result<Dialled, DialError> {
     let name = ServerName::try_from(dns_name.to_owned())
         .map_err(|e| TlsError::Name(format!("{dns_name}: {e}")))?;
-    let tcp = timeout(DIAL_LIMIT, TcpStream::connect(address))
-        .await
-        .map_err(|_| DialError::Timeout(DIAL_LIMIT))??;
+    let tcp = reach(address).await?;
     tune(&tcp)?;
     let remote = tcp.peer_addr()?;
     let connector = TlsConnector::from(config);
@@ -179,6 +181,21 @@ pub(super) async fn dial(
         certificate,
         remote,
     })
+}
+
+/// Every socket address a name stands for, in turn: one that does not answer does not hide the next.
+async fn reach(address: &str) -> Result<TcpStream, DialError> {
+    let found = timeout(REACH_LIMIT, tokio::net::lookup_host(address)).await;
+    let found = found.map_err(|_| DialError::Timeout(REACH_LIMIT))??;
+    let mut failure = DialError::Io(io::Error::other("the name has no address"));
+    for one in found.take(MAX_SOCKET_ADDRESSES) {
+        failure = match timeout(REACH_LIMIT, TcpStream::connect(one)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(e)) => e.into(),
+            Err(_) => DialError::Timeout(REACH_LIMIT),
+        };
+    }
+    Err(failure)
 }
 
 /// No delay for small frames; a dead peer is noticed by the system within 30 s, read or write.

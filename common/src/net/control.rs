@@ -21,6 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The Director answers Hello within this: it may first have to see that an older connection of ours is dead.
 const HELLO_LIMIT: Duration = Duration::from_secs(60);
+/// A farewell is taken within this.
+const PART_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a daemon does with its Director.
 pub trait ControlHandler: Send + Sync + 'static {
@@ -59,36 +61,39 @@ impl ControlClient {
     pub async fn run(mut self, handler: &impl ControlHandler, stop: &StopToken) {
         let renewal = keep_renewed(self.store.clone(), self.addresses.clone());
         tokio::select! {
-            () = self.talk_for_ever(handler) => {}
+            () = self.talk_until(handler, stop) => {}
             () = renewal => {}
-            () = stop.cancelled() => {}
         }
     }
 
-    async fn talk_for_ever(&mut self, handler: &impl ControlHandler) {
+    async fn talk_until(&mut self, handler: &impl ControlHandler, stop: &StopToken) {
         let mut pause = FIRST_PAUSE;
-        loop {
-            match self.talk_once(handler, &mut pause).await {
-                Ok(()) => tracing::info!("the Director ended the connection"),
+        while !stop.is_cancelled() {
+            match self.talk_once((handler, stop), &mut pause).await {
+                Ok(Over::Stop) => return,
+                Ok(Over::Ended) => tracing::info!("the Director ended the connection"),
                 Err(e) => tracing::warn!("no connection to the Director: {}", chain(&e)),
             }
-            tokio::time::sleep(jittered(pause)).await;
+            tokio::select! {
+                () = tokio::time::sleep(jittered(pause)) => {}
+                () = stop.cancelled() => {}
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
     async fn talk_once(
         &mut self,
-        handler: &impl ControlHandler,
+        (handler, stop): (&impl ControlHandler, &StopToken),
         pause: &mut Duration,
-    ) -> Result<(), TalkError> {
-        let director = self.store.current().director;
-        let mut connection = connect(&self.addresses, director, alpn::CONTROL, &self.store).await?;
-        let welcome = self.introduce(&mut connection, handler.hello()).await?;
+    ) -> Result<Over, TalkError> {
+        let begun = tokio::select! {
+            begun = self.begin(handler) => begun,
+            () = stop.cancelled() => return Ok(Over::Stop),
+        };
+        let (mut connection, welcome) = begun?;
         tracing::info!(director = %connection.remote, version = %welcome.version, "connected to the Director");
-        self.store
-            .revoked()
-            .replace(welcome.revoked.iter().cloned());
+        take_revoked(&self.store, welcome.revoked.clone()).await;
         handler.welcome(&welcome).await;
         *pause = FIRST_PAUSE;
         let heartbeat = heartbeat(&welcome);
@@ -103,9 +108,25 @@ impl ControlClient {
             handler,
         };
         tokio::select! {
-            ended = self.conversation.run((reader, writer), heartbeat, &receiver) => Ok(ended?),
-            () = self.store.revoked().revoked(serial) => Err(TalkError::Revoked),
+            ended = self.conversation.run((reader, writer), heartbeat, &receiver) => {
+                ended?;
+                return Ok(Over::Ended);
+            }
+            () = self.store.revoked().revoked(serial) => return Err(TalkError::Revoked),
+            () = stop.cancelled() => {}
         }
+        connection.writer.part(None, PART_LIMIT).await;
+        Ok(Over::Stop)
+    }
+
+    async fn begin(
+        &self,
+        handler: &impl ControlHandler,
+    ) -> Result<(Connection, Welcome), TalkError> {
+        let director = self.store.current().director;
+        let mut connection = connect(&self.addresses, director, alpn::CONTROL, &self.store).await?;
+        let welcome = self.introduce(&mut connection, handler.hello()).await?;
+        Ok((connection, welcome))
     }
 
     async fn introduce(
@@ -144,6 +165,26 @@ impl ControlClient {
     }
 }
 
+/// How a connection came to a good end.
+enum Over {
+    Ended,
+    Stop,
+}
+
+/// Holds at once; kept for the next start on a blocking thread.
+async fn take_revoked(store: &Arc<CredentialStore>, serials: Vec<Vec<u8>>) {
+    let store = store.clone();
+    let kept = tokio::task::spawn_blocking(move || store.set_revoked(serials)).await;
+    match kept {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => tracing::warn!(
+            "cannot keep the list of revoked certificates: {}",
+            chain(&e)
+        ),
+        Err(e) => tracing::warn!("cannot keep the list of revoked certificates: {e}"),
+    }
+}
+
 /// Why a connection to the Director ended or was not made.
 #[derive(Debug, thiserror::Error)]
 enum TalkError {
@@ -161,14 +202,14 @@ enum TalkError {
 
 /// Takes in the revoked list, hands everything to the daemon.
 struct Incoming<'a, H> {
-    store: &'a CredentialStore,
+    store: &'a Arc<CredentialStore>,
     handler: &'a H,
 }
 
 impl<H: ControlHandler> Receiver for Incoming<'_, H> {
     async fn receive(&self, envelope: Envelope) -> Answer {
         if let Some(Body::Revoked(list)) = &envelope.body {
-            self.store.revoked().replace(list.serials.iter().cloned());
+            take_revoked(self.store, list.serials.clone()).await;
         }
         self.handler.receive(envelope).await
     }

@@ -52,7 +52,8 @@ pub enum Answer {
     None,
     /// Say this.
     Now(Body),
-    /// Say this when it is ready; meanwhile the next body is received.
+    /// Say this when it is ready; meanwhile the next body is received. Dropped when the connection ends: what must be
+    /// finished is a task of its own.
     Later(Pin<Box<dyn Future<Output = Body> + Send>>),
 }
 
@@ -218,12 +219,11 @@ impl Conversation {
         writer.set_idle(heartbeat * 3);
         let (replies, mut to_reply) = mpsc::channel(AT_ONCE);
         let waiting = self.waiting.clone();
-        let ended = tokio::select! {
+        self.ask_again();
+        tokio::select! {
             ended = hear(reader, &waiting, replies, receiver) => ended,
             ended = speak(writer, self, &mut to_reply, heartbeat) => ended,
-        };
-        self.ask_again();
-        ended
+        }
     }
 
     fn ask_again(&mut self) {
@@ -278,7 +278,15 @@ async fn hear(
         let envelope = match frame.frame_type() {
             Some(FrameType::Ping) => continue,
             Some(FrameType::Control) => frame.message::<Envelope>()?,
-            Some(FrameType::Fault) => return Err(FrameError::Fault(frame.message()?)),
+            Some(FrameType::Fault) => {
+                let fault: Fault = frame.message()?;
+                if fault.code != code::UNKNOWN {
+                    return Err(FrameError::Fault(fault));
+                }
+                // An older peer; what it did not understand was no request.
+                tracing::warn!("peer did not understand a frame: {}", fault.text);
+                continue;
+            }
             _ => {
                 say(&replies, Reply::Fault(unknown_frame(&frame))).await;
                 continue;

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
 use crate::codec::DecodeError;
+use crate::protocol::fault::Fault;
 use crate::protocol::frame::{FrameType, HEADER_BYTES, Header};
 
 /// A TLS connection. rustls reads 4 KiB at a time: the buffer below it saves the system calls.
@@ -55,7 +56,7 @@ pub enum FrameError {
     },
     /// The peer said why it cannot go on.
     #[error("peer answers: {} ({})", .0.text, .0.code)]
-    Fault(crate::protocol::fault::Fault),
+    Fault(Fault),
     /// An own frame is longer than its type allows.
     #[error("own frame of {bytes} bytes is over the limit of its type {frame_type:?}")]
     TooLong {
@@ -268,6 +269,18 @@ impl FrameWriter {
         self.flush().await?;
         let done = timeout(self.idle, self.half.shutdown()).await;
         Ok(done.map_err(|_| FrameError::Silent(self.idle))??)
+    }
+
+    /// Says a last message and ends the connection cleanly, if the peer takes it within `limit`.
+    pub async fn part(&mut self, last: Option<&Fault>, limit: Duration) {
+        let parting = async {
+            if let Some(fault) = last {
+                self.send_message(FrameType::Fault, fault).await?;
+            }
+            self.close().await
+        };
+        // Whoever does not take it notices the end all the same.
+        let _ = timeout(limit, parting).await;
     }
 
     /// How long the peer may take nothing.

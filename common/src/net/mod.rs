@@ -8,11 +8,15 @@ pub mod tls;
 
 pub mod pki;
 
+pub mod store;
+
 pub mod issuer;
 
 pub mod framed;
 
 pub mod connect;
+
+mod door;
 
 pub mod acceptor;
 

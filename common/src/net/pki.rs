@@ -5,6 +5,7 @@
 //! cert.pem     own certificate, then the issuing one
 //! key.pem      own private key (0600): made here, never leaves
 //! daemon.toml  uuid, role, name, the Director's DNS name
+//! revoked      serial numbers the Director took back, one a line
 //! ```
 //! Key and certificate change together: both are written under `*.next.pem` and renamed, key first; a crash in between
 //! is finished at the next load. Never a key without its certificate.
@@ -12,9 +13,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -23,7 +22,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::tls::{PeerCertificate, RevokedSerials};
+pub use super::store::CredentialStore;
+use super::tls::PeerCertificate;
 use crate::durable;
 use crate::ids::{Identity, Role};
 
@@ -248,64 +248,6 @@ impl PendingKey {
     }
 }
 
-/// The credentials of a running daemon, replaced on renewal, and the serials it must refuse. Shared by all its
-/// connections: each new one takes what is current.
-#[derive(Debug)]
-pub struct CredentialStore {
-    folder: Option<PathBuf>,
-    current: ArcSwap<Credentials>,
-    revoked: RevokedSerials,
-}
-
-impl CredentialStore {
-    /// Loads a pki folder.
-    ///
-    /// # Errors
-    /// As [`Credentials::load`].
-    pub fn open(folder: &Path) -> Result<Arc<Self>, PkiError> {
-        let credentials = Credentials::load(folder)?;
-        Ok(Arc::new(Self {
-            folder: Some(folder.to_owned()),
-            current: ArcSwap::from_pointee(credentials),
-            revoked: RevokedSerials::default(),
-        }))
-    }
-
-    /// Credentials whose owner keeps them elsewhere (the Director's authority), or that are in memory only.
-    #[must_use]
-    pub fn in_memory(credentials: Credentials) -> Arc<Self> {
-        Arc::new(Self {
-            folder: None,
-            current: ArcSwap::from_pointee(credentials),
-            revoked: RevokedSerials::default(),
-        })
-    }
-
-    /// What is current.
-    #[must_use]
-    pub fn current(&self) -> Arc<Credentials> {
-        self.current.load_full()
-    }
-
-    /// Serials no connection may use.
-    #[must_use]
-    pub fn revoked(&self) -> &RevokedSerials {
-        &self.revoked
-    }
-
-    /// Saves and switches to renewed credentials. Blocks on the disk.
-    ///
-    /// # Errors
-    /// When they cannot be saved; the old ones then stay.
-    pub fn replace(&self, credentials: Credentials) -> Result<(), PkiError> {
-        if let Some(folder) = &self.folder {
-            credentials.save(folder)?;
-        }
-        self.current.store(Arc::new(credentials));
-        Ok(())
-    }
-}
-
 /// PEM text of DER bytes.
 #[must_use]
 pub fn pem(label: &str, der: &[u8]) -> String {
@@ -333,15 +275,15 @@ fn finish_renewal(folder: &Path) -> Result<(), PkiError> {
     durable::rename(&next_cert, &folder.join("cert.pem")).map_err(|e| file("write", &next_cert, e))
 }
 
-fn present(path: &Path) -> Result<bool, PkiError> {
+pub(super) fn present(path: &Path) -> Result<bool, PkiError> {
     path.try_exists().map_err(|e| file("read", path, e))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     fs::read(path).map_err(|e| file("read", path, e))
 }
 
-fn file(operation: &'static str, path: &Path, source: io::Error) -> PkiError {
+pub(super) fn file(operation: &'static str, path: &Path, source: io::Error) -> PkiError {
     PkiError::File {
         operation,
         path: path.to_owned(),

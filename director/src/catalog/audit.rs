@@ -67,9 +67,14 @@ impl FromRow<'_, PgRow> for AuditEntry {
 /// Hash of a row: every field with its length, so that no two rows share bytes. Time to the microsecond, as stored.
 fn chain(before: &[u8], seq: u64, entry: &NewAuditEntry) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("holdfast 2026 audit chain v1");
-    hasher.update(before).update(&seq.to_le_bytes()).update(&entry.at.timestamp_micros().to_le_bytes());
+    hasher
+        .update(before)
+        .update(&seq.to_le_bytes())
+        .update(&entry.at.timestamp_micros().to_le_bytes());
     for field in [&entry.actor, &entry.action, &entry.object, &entry.detail] {
-        hasher.update(&(field.len() as u64).to_le_bytes()).update(field.as_bytes());
+        hasher
+            .update(&(field.len() as u64).to_le_bytes())
+            .update(field.as_bytes());
     }
     *hasher.finalize().as_bytes()
 }
@@ -82,12 +87,18 @@ impl Catalog {
     pub async fn append_audit(&self, entry: &NewAuditEntry) -> Result<u64, CatalogError> {
         let what = "append to the audit trail";
         let mut tx = self.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await.during(what)?;
-        let last: Option<AuditEntry> = sqlx::query_as("SELECT * FROM audit ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(&mut *tx)
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *tx)
             .await
             .during(what)?;
-        let (seq, before) = last.map_or((1, Vec::new()), |row| (row.seq.saturating_add(1), row.hash));
+        let last: Option<AuditEntry> =
+            sqlx::query_as("SELECT * FROM audit ORDER BY seq DESC LIMIT 1")
+                .fetch_optional(&mut *tx)
+                .await
+                .during(what)?;
+        let (seq, before) =
+            last.map_or((1, Vec::new()), |row| (row.seq.saturating_add(1), row.hash));
         sqlx::query("INSERT INTO audit (seq, at, actor, action, object, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(signed(seq))
             .bind(entry.at)
@@ -107,13 +118,19 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, CatalogError> {
-        sqlx::query_as("SELECT * FROM audit WHERE $1::bigint IS NULL OR seq < $1 ORDER BY seq DESC LIMIT $2")
-            .bind(before.map(signed))
-            .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await
-            .during("read the audit trail")
+    pub async fn audit(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, CatalogError> {
+        sqlx::query_as(
+            "SELECT * FROM audit WHERE $1::bigint IS NULL OR seq < $1 ORDER BY seq DESC LIMIT $2",
+        )
+        .bind(before.map(signed))
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await
+        .during("read the audit trail")
     }
 
     /// Checks the whole chain, in steps of bounded size. Returns how many rows it has.
@@ -123,11 +140,12 @@ impl Catalog {
     pub async fn verify_audit(&self) -> Result<Result<u64, AuditBreak>, CatalogError> {
         let (mut seq, mut before) = (0_u64, Vec::new());
         loop {
-            let rows: Vec<AuditEntry> = sqlx::query_as("SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT 1000")
-                .bind(signed(seq))
-                .fetch_all(self.pool())
-                .await
-                .during("read the audit trail")?;
+            let rows: Vec<AuditEntry> =
+                sqlx::query_as("SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT 1000")
+                    .bind(signed(seq))
+                    .fetch_all(self.pool())
+                    .await
+                    .during("read the audit trail")?;
             if rows.is_empty() {
                 return Ok(Ok(seq));
             }

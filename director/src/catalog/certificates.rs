@@ -28,7 +28,10 @@ impl FromRow<'_, PgRow> for Certificate {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             serial: row.try_get("serial")?,
-            identity: Identity { role: row.role("role")?, id: row.try_get("daemon")? },
+            identity: Identity {
+                role: row.role("role")?,
+                id: row.try_get("daemon")?,
+            },
             issued_at: row.at("issued_at")?,
             not_after: row.at("not_after")?,
             revoked_at: row.at_opt("revoked_at")?,
@@ -86,13 +89,19 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn revoke_certificate(&self, serial: &[u8], at: DateTime<Utc>) -> Result<bool, CatalogError> {
-        let done = sqlx::query("UPDATE certificate SET revoked_at = $2 WHERE serial = $1 AND revoked_at IS NULL")
-            .bind(serial)
-            .bind(at)
-            .execute(self.pool())
-            .await
-            .during("revoke a certificate")?;
+    pub async fn revoke_certificate(
+        &self,
+        serial: &[u8],
+        at: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
+        let done = sqlx::query(
+            "UPDATE certificate SET revoked_at = $2 WHERE serial = $1 AND revoked_at IS NULL",
+        )
+        .bind(serial)
+        .bind(at)
+        .execute(self.pool())
+        .await
+        .during("revoke a certificate")?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -101,9 +110,11 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be read.
     pub async fn revoked_serials(&self) -> Result<Vec<Vec<u8>>, CatalogError> {
-        sqlx::query_scalar("SELECT serial FROM certificate WHERE revoked_at IS NOT NULL ORDER BY serial")
-            .fetch_all(self.pool())
-            .await
-            .during("list revoked certificates")
+        sqlx::query_scalar(
+            "SELECT serial FROM certificate WHERE revoked_at IS NOT NULL ORDER BY serial",
+        )
+        .fetch_all(self.pool())
+        .await
+        .during("list revoked certificates")
     }
 }

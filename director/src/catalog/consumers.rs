@@ -20,7 +20,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn set_consumers(&self, series: SeriesId, pools: &[String]) -> Result<(), CatalogError> {
+    pub async fn set_consumers(
+        &self,
+        series: SeriesId,
+        pools: &[String],
+    ) -> Result<(), CatalogError> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM consumer WHERE series = $1")
             .bind(series.0)

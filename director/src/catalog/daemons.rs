@@ -58,7 +58,10 @@ pub struct Daemon {
 impl FromRow<'_, PgRow> for Daemon {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            identity: Identity { role: row.role("role")?, id: row.try_get("id")? },
+            identity: Identity {
+                role: row.role("role")?,
+                id: row.try_get("id")?,
+            },
             name: row.try_get("name")?,
             host: row.try_get("host")?,
             system: row.try_get("system")?,
@@ -113,7 +116,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn daemon_by_name(&self, role: Role, name: &str) -> Result<Option<Daemon>, CatalogError> {
+    pub async fn daemon_by_name(
+        &self,
+        role: Role,
+        name: &str,
+    ) -> Result<Option<Daemon>, CatalogError> {
         sqlx::query_as("SELECT * FROM daemon WHERE role = $1 AND name = $2 AND revoked_at IS NULL")
             .bind(role.label())
             .bind(name)
@@ -138,7 +145,12 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn record_hello(&self, identity: Identity, hello: &Hello, at: DateTime<Utc>) -> Result<bool, CatalogError> {
+    pub async fn record_hello(
+        &self,
+        identity: Identity,
+        hello: &Hello,
+        at: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
         let done = sqlx::query(
             "UPDATE daemon SET host = $3, system = $4, version = $5, addresses = $6, privileged = $7, own_folders = $8, \
              last_seen_at = $9 WHERE id = $1 AND role = $2 AND revoked_at IS NULL",
@@ -176,21 +188,29 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn revoke_daemon(&self, identity: Identity, at: DateTime<Utc>) -> Result<bool, CatalogError> {
+    pub async fn revoke_daemon(
+        &self,
+        identity: Identity,
+        at: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
         let mut tx = self.begin().await?;
-        let done = sqlx::query("UPDATE daemon SET revoked_at = $3 WHERE id = $1 AND role = $2 AND revoked_at IS NULL")
-            .bind(identity.id)
-            .bind(identity.role.label())
-            .bind(at)
-            .execute(&mut *tx)
-            .await
-            .during("revoke a daemon")?;
-        sqlx::query("UPDATE certificate SET revoked_at = $2 WHERE daemon = $1 AND revoked_at IS NULL")
-            .bind(identity.id)
-            .bind(at)
-            .execute(&mut *tx)
-            .await
-            .during("revoke a daemon's certificates")?;
+        let done = sqlx::query(
+            "UPDATE daemon SET revoked_at = $3 WHERE id = $1 AND role = $2 AND revoked_at IS NULL",
+        )
+        .bind(identity.id)
+        .bind(identity.role.label())
+        .bind(at)
+        .execute(&mut *tx)
+        .await
+        .during("revoke a daemon")?;
+        sqlx::query(
+            "UPDATE certificate SET revoked_at = $2 WHERE daemon = $1 AND revoked_at IS NULL",
+        )
+        .bind(identity.id)
+        .bind(at)
+        .execute(&mut *tx)
+        .await
+        .during("revoke a daemon's certificates")?;
         tx.commit().await.during("revoke a daemon")?;
         Ok(done.rows_affected() == 1)
     }

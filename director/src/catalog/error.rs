@@ -17,10 +17,14 @@ pub enum CatalogError {
     #[error("the embedded PostgreSQL is not available")]
     Embedded(#[from] EmbeddedError),
     /// `catalog.url` is not one.
-    #[error("catalog.url is not a PostgreSQL URL; expected postgres://user:password@host:5432/database")]
+    #[error(
+        "catalog.url is not a PostgreSQL URL; expected postgres://user:password@host:5432/database"
+    )]
     Url(#[source] sqlx::Error),
     /// A later version of Holdfast has been here.
-    #[error("the catalog has schema {found}, this Director knows up to {known}: start the newer Director, or restore the database dump taken before the upgrade")]
+    #[error(
+        "the catalog has schema {found}, this Director knows up to {known}: start the newer Director, or restore the database dump taken before the upgrade"
+    )]
     NewerSchema {
         /// Version of the newest migration applied.
         found: i64,
@@ -31,7 +35,9 @@ pub enum CatalogError {
     #[error("cannot migrate the catalog's schema")]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// The server may lose what it acknowledged.
-    #[error("PostgreSQL runs with fsync = off: a power cut would lose acknowledged backups; set fsync = on and reload")]
+    #[error(
+        "PostgreSQL runs with fsync = off: a power cut would lose acknowledged backups; set fsync = on and reload"
+    )]
     FsyncOff,
     /// The server is too old.
     #[error("PostgreSQL {found} is too old, the catalog needs {needed} or later")]
@@ -91,7 +97,10 @@ fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         // Classes 08 connection, 53 out of resources, 57P0x shutdown and starting up, 40 serialization.
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P0") || code.starts_with("40")
+            code.starts_with("08")
+                || code.starts_with("53")
+                || code.starts_with("57P0")
+                || code.starts_with("40")
         }),
         _ => false,
     }

@@ -27,8 +27,14 @@ impl Catalog {
     /// The catalog cannot be read.
     pub async fn installation(&self) -> Result<Installation, CatalogError> {
         let read = async {
-            let row = sqlx::query("SELECT id, term, created_at FROM installation").fetch_one(self.pool()).await?;
-            Ok(Installation { id: row.try_get("id")?, term: Term(row.unsigned("term")?), created_at: row.at("created_at")? })
+            let row = sqlx::query("SELECT id, term, created_at FROM installation")
+                .fetch_one(self.pool())
+                .await?;
+            Ok(Installation {
+                id: row.try_get("id")?,
+                term: Term(row.unsigned("term")?),
+                created_at: row.at("created_at")?,
+            })
         };
         read.await.during("read the installation")
     }
@@ -39,7 +45,9 @@ impl Catalog {
     /// The catalog cannot be written.
     pub async fn next_term(&self) -> Result<Term, CatalogError> {
         let read = async {
-            let row = sqlx::query("UPDATE installation SET term = term + 1 RETURNING term").fetch_one(self.pool()).await?;
+            let row = sqlx::query("UPDATE installation SET term = term + 1 RETURNING term")
+                .fetch_one(self.pool())
+                .await?;
             row.unsigned("term").map(Term)
         };
         read.await.during("take a new term")

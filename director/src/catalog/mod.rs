@@ -8,31 +8,34 @@ mod error;
 mod row;
 mod sql;
 
-pub mod embedded;
 mod connect;
+pub mod embedded;
 
-mod installation;
-mod daemons;
 mod certificates;
+mod daemons;
+mod installation;
 mod tokens;
 mod users;
 
-mod words;
-mod runs;
-mod run_list;
-mod run_log;
-mod series;
-mod snapshots;
+mod adopt;
+pub mod browse;
 mod consumers;
+mod copies;
+pub mod ingest;
 mod prune;
 mod publish;
-pub mod ingest;
-pub mod browse;
+mod run_list;
+mod run_log;
+mod runs;
+mod series;
+mod snapshots;
+mod words;
 
-mod schedule_state;
-mod volumes;
 mod audit;
+mod pools;
+mod schedule_state;
 mod summary;
+mod volumes;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -41,9 +44,11 @@ pub use audit::{AuditBreak, AuditEntry, NewAuditEntry};
 pub use certificates::Certificate;
 pub use connect::{Catalog, Durability, Place};
 pub use consumers::Consumer;
+pub use copies::Copy;
 pub use daemons::{Daemon, NewDaemon};
 pub use error::CatalogError;
 pub use installation::Installation;
+pub use pools::Pool;
 pub use prune::Pruned;
 pub use publish::Publication;
 pub use run_list::RunFilter;
@@ -51,9 +56,13 @@ pub use run_log::{MAX_LOG_LINES, StoredLine};
 pub use runs::{NewRun, Outcome, Run, RunStart};
 pub use schedule_state::{Firing, ScheduleState};
 pub use series::{Number, Series, SeriesId};
-pub use snapshots::{Copy, Snapshot, SnapshotFilter};
+pub use snapshots::{Snapshot, SnapshotFilter};
 pub use summary::{StateCount, Summary};
 pub use tokens::{EnrolToken, NewEnrolToken};
 pub use users::{ApiToken, ApiUser, NewApiToken};
 pub use volumes::{StorageSpace, Volume};
 pub use words::{Level, Origin, RunKind, RunState, SnapshotState};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -5,8 +5,9 @@
 
 use chrono::{DateTime, Utc};
 use common::ids::SnapshotId;
+use sqlx::PgConnection;
 
-use super::connect::Catalog;
+use super::connect::{Catalog, LongWork};
 use super::error::{CatalogError, During};
 use super::series::{Number, SeriesId};
 use super::snapshots::{Snapshot, select_snapshot};
@@ -25,7 +26,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn prunable(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Snapshot>, CatalogError> {
+    pub async fn prunable(
+        &self,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Snapshot>, CatalogError> {
         sqlx::query_as(select_snapshot!(
             "WHERE s.keep_until <= $1 AND s.state <> 'released' AND s.number < (\
              SELECT max(number) FROM snapshot WHERE series = s.series AND state = 'good') \
@@ -43,60 +48,107 @@ impl Catalog {
     ///
     /// # Errors
     /// It is the last good one of its series ([`CatalogError::Conflict`]); the catalog cannot be written.
-    pub async fn release_snapshot(&self, id: SnapshotId, reason: &str) -> Result<Pruned, CatalogError> {
-        let what = "release a snapshot";
+    pub async fn release_snapshot(
+        &self,
+        id: SnapshotId,
+        reason: &str,
+    ) -> Result<Pruned, CatalogError> {
         let mut tx = self.begin().await?;
-        let place: Option<(i32, i32)> =
-            sqlx::query_as("SELECT series, number FROM snapshot WHERE id = $1 AND state <> 'released'")
-                .bind(id.as_bytes().as_slice())
-                .fetch_optional(&mut *tx)
-                .await
-                .during(what)?;
-        let Some((series, number)) = place else { return Ok(Pruned::default()) };
-        // One releaser at a time in a series; the writer of the series is not held up: it adds above the head.
-        sqlx::query("SELECT 1 FROM snapshot WHERE series = $1 ORDER BY number FOR UPDATE")
-            .bind(series)
-            .execute(&mut *tx)
-            .await
-            .during(what)?;
-        let last: Option<i32> =
-            sqlx::query_scalar("SELECT max(number) FROM snapshot WHERE series = $1 AND state = 'good'")
-                .bind(series)
-                .fetch_one(&mut *tx)
-                .await
-                .during(what)?;
-        if last.is_none_or(|last| last <= number) {
-            return Err(CatalogError::Conflict {
-                what: format!("snapshot {} is the last good one of its series and is kept", id.short()),
-            });
-        }
+        tx.without_time_limit().await.during(RELEASE)?;
+        let Some((series, number)) = place(&mut tx, id).await? else {
+            return Ok(Pruned::default());
+        };
+        refuse_last_good(&mut tx, series, number, id).await?;
         sqlx::query(include_str!("prune_release.sql"))
             .bind(id.as_bytes().as_slice())
             .bind(reason)
             .execute(&mut *tx)
             .await
-            .during(what)?;
-        let (after, until) = neighbours(&mut tx, SeriesId(series), number).await?;
-        let mut gone = [0; 2];
-        for (sql, gone) in [include_str!("prune_versions.sql"), include_str!("prune_removals.sql")].into_iter().zip(&mut gone) {
-            let done = sqlx::query(sql)
-                .bind(series)
-                .bind(after.column())
-                .bind(number)
-                .bind(until.column())
-                .execute(&mut *tx)
-                .await
-                .during("delete versions nobody sees")?;
-            *gone = done.rows_affected();
-        }
-        tx.commit().await.during(what)?;
-        Ok(Pruned { versions: gone[0], removals: gone[1] })
+            .during(RELEASE)?;
+        let pruned = delete_unseen(&mut tx, series, number).await?;
+        tx.commit().await.during(RELEASE)?;
+        Ok(pruned)
     }
+}
+
+const RELEASE: &str = "release a snapshot";
+
+/// Series and number of a snapshot that is not released, with its series' snapshots locked: one release at a time. The
+/// writer of the series is not held up, it adds above the head.
+async fn place(
+    connection: &mut PgConnection,
+    id: SnapshotId,
+) -> Result<Option<(SeriesId, Number)>, CatalogError> {
+    let row: Option<(i32, i32)> =
+        sqlx::query_as("SELECT series, number FROM snapshot WHERE id = $1 AND state <> 'released'")
+            .bind(id.as_bytes().as_slice())
+            .fetch_optional(&mut *connection)
+            .await
+            .during(RELEASE)?;
+    let Some((series, number)) = row else {
+        return Ok(None);
+    };
+    sqlx::query("SELECT 1 FROM snapshot WHERE series = $1 ORDER BY number FOR UPDATE")
+        .bind(series)
+        .execute(connection)
+        .await
+        .during(RELEASE)?;
+    let number = Number::from_column(number).during(RELEASE)?;
+    Ok(Some((SeriesId(series), number)))
+}
+
+async fn refuse_last_good(
+    connection: &mut PgConnection,
+    series: SeriesId,
+    number: Number,
+    id: SnapshotId,
+) -> Result<(), CatalogError> {
+    let last: Option<i32> =
+        sqlx::query_scalar("SELECT max(number) FROM snapshot WHERE series = $1 AND state = 'good'")
+            .bind(series.0)
+            .fetch_one(connection)
+            .await
+            .during(RELEASE)?;
+    if last.is_some_and(|last| last > number.column()) {
+        return Ok(());
+    }
+    let id = id.short();
+    Err(CatalogError::Conflict {
+        what: format!("snapshot {id} is kept: its series has no good one that is newer"),
+    })
+}
+
+async fn delete_unseen(
+    connection: &mut PgConnection,
+    series: SeriesId,
+    number: Number,
+) -> Result<Pruned, CatalogError> {
+    let what = "delete versions nobody sees";
+    let (after, until) = neighbours(connection, series, number.column()).await?;
+    let versions = sqlx::query(include_str!("prune_versions.sql"))
+        .bind(series.0)
+        .bind(after.column())
+        .bind(number.column())
+        .bind(until.column())
+        .execute(&mut *connection)
+        .await
+        .during(what)?;
+    let removals = sqlx::query(include_str!("prune_removals.sql"))
+        .bind(series.0)
+        .bind(after.column())
+        .bind(until.column())
+        .execute(connection)
+        .await
+        .during(what)?;
+    Ok(Pruned {
+        versions: versions.rows_affected(),
+        removals: removals.rows_affected(),
+    })
 }
 
 /// The kept snapshots before and after a number (0 = none before).
 async fn neighbours(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut PgConnection,
     series: SeriesId,
     number: i32,
 ) -> Result<(Number, Number), CatalogError> {
@@ -109,6 +161,8 @@ async fn neighbours(
     .fetch_one(connection)
     .await
     .during("find the neighbours of a snapshot")?;
-    let from = |n: Option<i32>| Number::from_column(n.unwrap_or(0)).during("find the neighbours of a snapshot");
+    let from = |n: Option<i32>| {
+        Number::from_column(n.unwrap_or(0)).during("find the neighbours of a snapshot")
+    };
     Ok((from(before)?, from(after)?))
 }

@@ -35,9 +35,13 @@ impl Catalog {
     /// The snapshot's fields do not fit; another snapshot has its number; the catalog cannot be written.
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<bool, CatalogError> {
         let snapshot = publication.snapshot;
-        let number = u32::try_from(snapshot.number).map_err(|_| CatalogError::Range { what: "number of a snapshot" })?;
+        let number = u32::try_from(snapshot.number).map_err(|_| CatalogError::Range {
+            what: "number of a snapshot",
+        })?;
         if number == 0 || snapshot.incomplete {
-            return Err(CatalogError::Range { what: "number of a snapshot" });
+            return Err(CatalogError::Range {
+                what: "number of a snapshot",
+            });
         }
         let job_id = JobId(snapshot.job_id);
         let mut tx = self.begin().await?;
@@ -64,12 +68,21 @@ async fn insert_snapshot(
     let what = "publish a snapshot";
     let snapshot = publication.snapshot;
     let id = snapshot.id();
-    let root = snapshot.root_page().map_err(|_| CatalogError::Range { what: "root page of a snapshot" })?;
+    let root = snapshot.root_page().map_err(|_| CatalogError::Range {
+        what: "root page of a snapshot",
+    })?;
     let base = match snapshot.base.as_slice() {
         [] => None,
-        bytes => Some(SnapshotId::from_slice(bytes).map_err(|_| CatalogError::Range { what: "base of a snapshot" })?),
+        bytes => Some(
+            SnapshotId::from_slice(bytes).map_err(|_| CatalogError::Range {
+                what: "base of a snapshot",
+            })?,
+        ),
     };
-    let keep_until = Some(snapshot.keep_until_ms).filter(|ms| *ms != 0).map(at_ms).transpose()?;
+    let keep_until = Some(snapshot.keep_until_ms)
+        .filter(|ms| *ms != 0)
+        .map(at_ms)
+        .transpose()?;
     let done = sqlx::query(include_str!("publish_snapshot.sql"))
         .bind(id.as_bytes().as_slice())
         .bind(publication.series.0)
@@ -110,5 +123,7 @@ async fn insert_snapshot(
 }
 
 fn at_ms(ms: i64) -> Result<DateTime<Utc>, CatalogError> {
-    DateTime::from_timestamp_millis(ms).ok_or(CatalogError::Range { what: "time of a snapshot" })
+    DateTime::from_timestamp_millis(ms).ok_or(CatalogError::Range {
+        what: "time of a snapshot",
+    })
 }

@@ -25,7 +25,10 @@ pub(super) trait Columns {
 }
 
 fn bad(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) }
+    Error::ColumnDecode {
+        index: column.to_owned(),
+        source: Box::new(source),
+    }
 }
 
 impl Columns for PgRow {
@@ -34,7 +37,9 @@ impl Columns for PgRow {
     }
 
     fn unsigned_opt(&self, column: &str) -> Result<Option<u64>, Error> {
-        self.try_get::<Option<i64>, _>(column)?.map(|n| u64::try_from(n).map_err(|e| bad(column, e))).transpose()
+        self.try_get::<Option<i64>, _>(column)?
+            .map(|n| u64::try_from(n).map_err(|e| bad(column, e)))
+            .transpose()
     }
 
     fn small(&self, column: &str) -> Result<u32, Error> {
@@ -51,7 +56,9 @@ impl Columns for PgRow {
 
     fn snapshot_id_opt(&self, column: &str) -> Result<Option<SnapshotId>, Error> {
         let bytes: Option<&[u8]> = self.try_get(column)?;
-        bytes.map(|b| SnapshotId::from_slice(b).map_err(|e| bad(column, e))).transpose()
+        bytes
+            .map(|b| SnapshotId::from_slice(b).map_err(|e| bad(column, e)))
+            .transpose()
     }
 
     fn page_id(&self, column: &str) -> Result<PageId, Error> {
@@ -60,11 +67,15 @@ impl Columns for PgRow {
 
     fn page_id_opt(&self, column: &str) -> Result<Option<PageId>, Error> {
         let bytes: Option<&[u8]> = self.try_get(column)?;
-        bytes.map(|b| PageId::from_slice(b).map_err(|e| bad(column, e))).transpose()
+        bytes
+            .map(|b| PageId::from_slice(b).map_err(|e| bad(column, e)))
+            .transpose()
     }
 
     fn role(&self, column: &str) -> Result<Role, Error> {
-        self.try_get::<&str, _>(column)?.parse().map_err(|e| bad(column, e))
+        self.try_get::<&str, _>(column)?
+            .parse()
+            .map_err(|e| bad(column, e))
     }
 
     fn at(&self, column: &str) -> Result<DateTime<Utc>, Error> {
@@ -103,8 +114,20 @@ pub(super) fn signed(number: u64) -> i64 {
 /// Counts in the order of the columns `entries .. changed_while_read`, as one array parameter.
 pub(super) fn counts_array(c: &Counts) -> Vec<i64> {
     [
-        c.entries, c.files, c.directories, c.protected_bytes, c.read_bytes, c.sent_bytes, c.stored_bytes, c.files_read,
-        c.new_entries, c.changed_entries, c.removed_entries, c.unsaved, c.vanished, c.changed_while_read,
+        c.entries,
+        c.files,
+        c.directories,
+        c.protected_bytes,
+        c.read_bytes,
+        c.sent_bytes,
+        c.stored_bytes,
+        c.files_read,
+        c.new_entries,
+        c.changed_entries,
+        c.removed_entries,
+        c.unsaved,
+        c.vanished,
+        c.changed_while_read,
     ]
     .into_iter()
     .map(signed)

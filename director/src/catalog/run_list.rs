@@ -94,7 +94,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn last_run(&self, job: &str, client: Option<&str>) -> Result<Option<Run>, CatalogError> {
+    pub async fn last_run(
+        &self,
+        job: &str,
+        client: Option<&str>,
+    ) -> Result<Option<Run>, CatalogError> {
         sqlx::query_as(
             "SELECT * FROM run WHERE job = $1 AND ($2::text IS NULL OR client = $2) AND ended_at IS NOT NULL \
              ORDER BY job_id DESC LIMIT 1",

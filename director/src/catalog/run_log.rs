@@ -49,9 +49,14 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be written; no such run.
     pub async fn append_log(&self, job_id: JobId, lines: &[LogLine]) -> Result<u32, CatalogError> {
-        let at: Vec<DateTime<Utc>> =
-            lines.iter().map(|l| DateTime::from_timestamp_millis(l.at_ms).unwrap_or_default()).collect();
-        let severities: Vec<i16> = lines.iter().map(|l| i16::try_from(l.severity).unwrap_or(3)).collect();
+        let at: Vec<DateTime<Utc>> = lines
+            .iter()
+            .map(|l| DateTime::from_timestamp_millis(l.at_ms).unwrap_or_default())
+            .collect();
+        let severities: Vec<i16> = lines
+            .iter()
+            .map(|l| i16::try_from(l.severity).unwrap_or(3))
+            .collect();
         let texts: Vec<String> = lines.iter().map(|l| storable(&l.text)).collect();
         let last: Option<i32> = sqlx::query_scalar(include_str!("run_log_append.sql"))
             .bind(signed(job_id.0))
@@ -62,15 +67,24 @@ impl Catalog {
             .fetch_optional(self.pool())
             .await
             .during("append to a run's log")?;
-        let last = last.ok_or(CatalogError::Conflict { what: format!("there is no run {job_id}") })?;
-        u32::try_from(last).map_err(|_| CatalogError::Damaged { what: "run.log_lines" })
+        let last = last.ok_or(CatalogError::Conflict {
+            what: format!("there is no run {job_id}"),
+        })?;
+        u32::try_from(last).map_err(|_| CatalogError::Damaged {
+            what: "run.log_lines",
+        })
     }
 
     /// Lines after number `after` (0 = from the start), at most `limit`.
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn read_log(&self, job_id: JobId, after: u32, limit: u32) -> Result<Vec<StoredLine>, CatalogError> {
+    pub async fn read_log(
+        &self,
+        job_id: JobId,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<StoredLine>, CatalogError> {
         sqlx::query_as("SELECT seq, at, severity, line FROM run_log WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
             .bind(signed(job_id.0))
             .bind(i32::try_from(after).unwrap_or(i32::MAX))

@@ -162,7 +162,10 @@ impl FromRow<'_, PgRow> for Run {
             pool: row.try_get("pool")?,
             storage: row.try_get("storage")?,
             series: row.try_get::<Option<i32>, _>("series")?.map(SeriesId),
-            number: row.try_get::<Option<i32>, _>("number")?.map(Number::from_column).transpose()?,
+            number: row
+                .try_get::<Option<i32>, _>("number")?
+                .map(Number::from_column)
+                .transpose()?,
             base: row.snapshot_id_opt("base")?,
             snapshot: row.snapshot_id_opt("snapshot")?,
             checkpoint: row.page_id_opt("checkpoint")?,
@@ -213,16 +216,20 @@ impl Catalog {
         waiting: &str,
     ) -> Result<bool, CatalogError> {
         if to.is_final() {
-            return Err(CatalogError::Range { what: "state to move a run to" });
+            return Err(CatalogError::Range {
+                what: "state to move a run to",
+            });
         }
-        let done = sqlx::query("UPDATE run SET state = $3, waiting = $4 WHERE job_id = $1 AND state = ANY($2)")
-            .bind(signed(job_id.0))
-            .bind(state_words(from))
-            .bind(to)
-            .bind(waiting)
-            .execute(self.pool())
-            .await
-            .during("move a run")?;
+        let done = sqlx::query(
+            "UPDATE run SET state = $3, waiting = $4 WHERE job_id = $1 AND state = ANY($2)",
+        )
+        .bind(signed(job_id.0))
+        .bind(state_words(from))
+        .bind(to)
+        .bind(waiting)
+        .execute(self.pool())
+        .await
+        .during("move a run")?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -230,7 +237,12 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn start_run(&self, job_id: JobId, start: &RunStart, at: DateTime<Utc>) -> Result<bool, CatalogError> {
+    pub async fn start_run(
+        &self,
+        job_id: JobId,
+        start: &RunStart,
+        at: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
         let done = sqlx::query(include_str!("runs_start.sql"))
             .bind(signed(job_id.0))
             .bind(start.level)
@@ -268,12 +280,16 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be written.
     pub async fn record_counts(&self, job_id: JobId, counts: &Counts) -> Result<(), CatalogError> {
-        sqlx::query(concat!("UPDATE run SET ", set_counts!("$2::bigint[]"), " WHERE job_id = $1 AND ended_at IS NULL"))
-            .bind(signed(job_id.0))
-            .bind(counts_array(counts))
-            .execute(self.pool())
-            .await
-            .during("record a run's counts")?;
+        sqlx::query(concat!(
+            "UPDATE run SET ",
+            set_counts!("$2::bigint[]"),
+            " WHERE job_id = $1 AND ended_at IS NULL"
+        ))
+        .bind(signed(job_id.0))
+        .bind(counts_array(counts))
+        .execute(self.pool())
+        .await
+        .during("record a run's counts")?;
         Ok(())
     }
 
@@ -297,14 +313,22 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be written.
     pub async fn set_priority(&self, job_id: JobId, priority: i32) -> Result<bool, CatalogError> {
-        let sql = "UPDATE run SET priority = $2 WHERE job_id = $1 AND state IN ('queued', 'waiting')";
-        let done = sqlx::query(sql).bind(signed(job_id.0)).bind(priority).execute(self.pool()).await;
+        let sql =
+            "UPDATE run SET priority = $2 WHERE job_id = $1 AND state IN ('queued', 'waiting')";
+        let done = sqlx::query(sql)
+            .bind(signed(job_id.0))
+            .bind(priority)
+            .execute(self.pool())
+            .await;
         Ok(done.during("set a run's priority")?.rows_affected() == 1)
     }
 }
 
 /// Queues a run inside a transaction of the caller.
-pub(super) async fn insert_run(connection: &mut PgConnection, run: &NewRun) -> Result<JobId, CatalogError> {
+pub(super) async fn insert_run(
+    connection: &mut PgConnection,
+    run: &NewRun,
+) -> Result<JobId, CatalogError> {
     let id: i64 = sqlx::query_scalar(include_str!("runs_insert.sql"))
         .bind(&run.job)
         .bind(&run.client)
@@ -321,7 +345,9 @@ pub(super) async fn insert_run(connection: &mut PgConnection, run: &NewRun) -> R
         .fetch_one(connection)
         .await
         .during("queue a run")?;
-    u64::try_from(id).map(JobId).map_err(|_| CatalogError::Damaged { what: "run.job_id" })
+    u64::try_from(id)
+        .map(JobId)
+        .map_err(|_| CatalogError::Damaged { what: "run.job_id" })
 }
 
 /// Writes the outcome inside a transaction of the caller; `false` = the run was over already.
@@ -331,7 +357,9 @@ pub(super) async fn end_run(
     outcome: &Outcome,
 ) -> Result<bool, CatalogError> {
     if !outcome.state.is_final() {
-        return Err(CatalogError::Range { what: "state to end a run in" });
+        return Err(CatalogError::Range {
+            what: "state to end a run in",
+        });
     }
     let sql = "UPDATE run SET state = $2, outcome = $3, ended_at = $4, waiting = '' WHERE job_id = $1 AND ended_at IS NULL";
     let done = sqlx::query(sql)
@@ -343,12 +371,16 @@ pub(super) async fn end_run(
         .await
         .during("end a run")?;
     if let (1, Some(counts)) = (done.rows_affected(), &outcome.counts) {
-        sqlx::query(concat!("UPDATE run SET ", set_counts!("$2::bigint[]"), " WHERE job_id = $1"))
-            .bind(signed(job_id.0))
-            .bind(counts_array(counts))
-            .execute(connection)
-            .await
-            .during("end a run")?;
+        sqlx::query(concat!(
+            "UPDATE run SET ",
+            set_counts!("$2::bigint[]"),
+            " WHERE job_id = $1"
+        ))
+        .bind(signed(job_id.0))
+        .bind(counts_array(counts))
+        .execute(connection)
+        .await
+        .during("end a run")?;
     }
     Ok(done.rows_affected() == 1)
 }

@@ -60,7 +60,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn set_next_due(&self, key: &str, next_due: Option<DateTime<Utc>>) -> Result<(), CatalogError> {
+    pub async fn set_next_due(
+        &self,
+        key: &str,
+        next_due: Option<DateTime<Utc>>,
+    ) -> Result<(), CatalogError> {
         sqlx::query(
             "INSERT INTO schedule_state (key, next_due) VALUES ($1, $2) \
              ON CONFLICT (key) DO UPDATE SET next_due = excluded.next_due",
@@ -77,7 +81,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn fire_schedule(&self, firing: &Firing, runs: &[NewRun]) -> Result<Option<Vec<JobId>>, CatalogError> {
+    pub async fn fire_schedule(
+        &self,
+        firing: &Firing,
+        runs: &[NewRun],
+    ) -> Result<Option<Vec<JobId>>, CatalogError> {
         let mut tx = self.begin().await?;
         let done = sqlx::query(
             "INSERT INTO schedule_state AS s (key, last_fired, next_due) VALUES ($1, $3, $4) \
@@ -107,7 +115,10 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be written.
     pub async fn retain_schedules(&self, keys: &[String]) -> Result<u64, CatalogError> {
-        let done = sqlx::query("DELETE FROM schedule_state WHERE key <> ALL($1)").bind(keys).execute(self.pool()).await;
+        let done = sqlx::query("DELETE FROM schedule_state WHERE key <> ALL($1)")
+            .bind(keys)
+            .execute(self.pool())
+            .await;
         Ok(done.during("forget schedules")?.rows_affected())
     }
 }

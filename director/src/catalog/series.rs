@@ -13,12 +13,26 @@ use super::row::{Columns, signed};
 use super::sql::series_columns;
 
 /// A series within this catalog. Its UUID is its name for ever and in volumes; this is the short form in rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct SeriesId(pub i32);
 
 /// A snapshot's number in its series, from 1; 0 = before the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct Number(pub u32);
 
@@ -35,7 +49,9 @@ impl Number {
     }
 
     pub(super) fn from_column(value: i32) -> Result<Self, sqlx::Error> {
-        u32::try_from(value).map(Self).map_err(|e| sqlx::Error::Decode(Box::new(e)))
+        u32::try_from(value)
+            .map(Self)
+            .map_err(|e| sqlx::Error::Decode(Box::new(e)))
     }
 }
 
@@ -62,7 +78,10 @@ pub struct Series {
 
 impl FromRow<'_, PgRow> for Series {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let number = row.try_get::<Option<i32>, _>("lease_number")?.map(Number::from_column).transpose()?;
+        let number = row
+            .try_get::<Option<i32>, _>("lease_number")?
+            .map(Number::from_column)
+            .transpose()?;
         let holder = row.unsigned_opt("lease_job_id")?.map(JobId);
         Ok(Self {
             id: SeriesId(row.try_get("id")?),
@@ -82,15 +101,18 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn series_for(&self, job: &str, client_id: Uuid, client: &str) -> Result<Series, CatalogError> {
-        self.adopt_series(Uuid::new_v4(), job, client_id, client).await
+    pub async fn series_for(
+        &self,
+        job: &str,
+        client_id: Uuid,
+        client: &str,
+    ) -> Result<Series, CatalogError> {
+        self.make_series(Uuid::new_v4(), job, client_id, client)
+            .await
     }
 
-    /// As [`Catalog::series_for`], with the UUID a new series gets: rebuild knows it from a volume.
-    ///
-    /// # Errors
-    /// The catalog cannot be written.
-    pub async fn adopt_series(
+    /// Found, or made under this UUID.
+    pub(super) async fn make_series(
         &self,
         uuid: Uuid,
         job: &str,
@@ -116,18 +138,26 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be read.
     pub async fn series(&self, id: SeriesId) -> Result<Option<Series>, CatalogError> {
-        sqlx::query_as(concat!("SELECT ", series_columns!(), " FROM series WHERE id = $1"))
-            .bind(id.0)
-            .fetch_optional(self.pool())
-            .await
-            .during("read a series")
+        sqlx::query_as(concat!(
+            "SELECT ",
+            series_columns!(),
+            " FROM series WHERE id = $1"
+        ))
+        .bind(id.0)
+        .fetch_optional(self.pool())
+        .await
+        .during("read a series")
     }
 
     /// Series of a job and a client by name; `None` = any.
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn list_series(&self, job: Option<&str>, client: Option<&str>) -> Result<Vec<Series>, CatalogError> {
+    pub async fn list_series(
+        &self,
+        job: Option<&str>,
+        client: Option<&str>,
+    ) -> Result<Vec<Series>, CatalogError> {
         sqlx::query_as(concat!(
             "SELECT ",
             series_columns!(),
@@ -146,14 +176,21 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn lease_series(&self, series: SeriesId, job_id: JobId) -> Result<Option<Number>, CatalogError> {
+    pub async fn lease_series(
+        &self,
+        series: SeriesId,
+        job_id: JobId,
+    ) -> Result<Option<Number>, CatalogError> {
         let number: Option<i32> = sqlx::query_scalar(include_str!("series_lease.sql"))
             .bind(series.0)
             .bind(signed(job_id.0))
             .fetch_optional(self.pool())
             .await
             .during("lease a series")?;
-        number.map(Number::from_column).transpose().during("lease a series")
+        number
+            .map(Number::from_column)
+            .transpose()
+            .during("lease a series")
     }
 
     /// Gives free what a run holds. Its number is not used again.
@@ -181,11 +218,16 @@ impl Catalog {
     }
 }
 
-pub(super) async fn release_lease(connection: &mut PgConnection, job_id: JobId) -> Result<(), CatalogError> {
-    sqlx::query("UPDATE series SET lease_job_id = NULL, lease_number = NULL WHERE lease_job_id = $1")
-        .bind(signed(job_id.0))
-        .execute(connection)
-        .await
-        .during("release a series")?;
+pub(super) async fn release_lease(
+    connection: &mut PgConnection,
+    job_id: JobId,
+) -> Result<(), CatalogError> {
+    sqlx::query(
+        "UPDATE series SET lease_job_id = NULL, lease_number = NULL WHERE lease_job_id = $1",
+    )
+    .bind(signed(job_id.0))
+    .execute(connection)
+    .await
+    .during("release a series")?;
     Ok(())
 }

@@ -62,21 +62,6 @@ pub struct Snapshot {
     pub storage: Option<Uuid>,
 }
 
-/// A snapshot in a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
-    /// Pool.
-    pub pool: String,
-    /// Storage Daemon.
-    pub storage: Uuid,
-    /// What it is good for.
-    pub state: SnapshotState,
-    /// Kept there until; `None` = as long as the snapshot.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Made at.
-    pub made_at: DateTime<Utc>,
-}
-
 /// Which snapshots. `None` = any.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SnapshotFilter {
@@ -117,20 +102,10 @@ impl FromRow<'_, PgRow> for Snapshot {
             keep_until: row.at_opt("keep_until")?,
             state: row.try_get("state")?,
             state_reason: row.try_get("state_reason")?,
-            pool: row.try_get::<Option<String>, _>("pool")?.unwrap_or_default(),
+            pool: row
+                .try_get::<Option<String>, _>("pool")?
+                .unwrap_or_default(),
             storage: row.try_get("storage")?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for Copy {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            pool: row.try_get("pool")?,
-            storage: row.try_get("storage")?,
-            state: row.try_get("state")?,
-            expires_at: row.at_opt("expires_at")?,
-            made_at: row.at("made_at")?,
         })
     }
 }
@@ -161,30 +136,41 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be read.
     pub async fn snapshot_of_run(&self, job_id: JobId) -> Result<Option<Snapshot>, CatalogError> {
-        sqlx::query_as(select_snapshot!("WHERE s.job_id = $1 ORDER BY s.number DESC LIMIT 1"))
-            .bind(signed(job_id.0))
-            .fetch_optional(self.pool())
-            .await
-            .during("find a run's snapshot")
+        sqlx::query_as(select_snapshot!(
+            "WHERE s.job_id = $1 ORDER BY s.number DESC LIMIT 1"
+        ))
+        .bind(signed(job_id.0))
+        .fetch_optional(self.pool())
+        .await
+        .during("find a run's snapshot")
     }
 
     /// The last good snapshot of a series: the base of the next run, never pruned.
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn last_good_snapshot(&self, series: SeriesId) -> Result<Option<Snapshot>, CatalogError> {
-        sqlx::query_as(select_snapshot!("WHERE s.series = $1 AND s.state = 'good' ORDER BY s.number DESC LIMIT 1"))
-            .bind(series.0)
-            .fetch_optional(self.pool())
-            .await
-            .during("find the last good snapshot")
+    pub async fn last_good_snapshot(
+        &self,
+        series: SeriesId,
+    ) -> Result<Option<Snapshot>, CatalogError> {
+        sqlx::query_as(select_snapshot!(
+            "WHERE s.series = $1 AND s.state = 'good' ORDER BY s.number DESC LIMIT 1"
+        ))
+        .bind(series.0)
+        .fetch_optional(self.pool())
+        .await
+        .during("find the last good snapshot")
     }
 
     /// The last good snapshot of a level, for Differentials and `max_full_interval`.
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn last_good_of_level(&self, series: SeriesId, level: Level) -> Result<Option<Snapshot>, CatalogError> {
+    pub async fn last_good_of_level(
+        &self,
+        series: SeriesId,
+        level: Level,
+    ) -> Result<Option<Snapshot>, CatalogError> {
         sqlx::query_as(select_snapshot!(
             "WHERE s.series = $1 AND s.level = $2 AND s.state = 'good' ORDER BY s.number DESC LIMIT 1"
         ))
@@ -199,7 +185,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn snapshots(&self, filter: &SnapshotFilter, limit: u32) -> Result<Vec<Snapshot>, CatalogError> {
+    pub async fn snapshots(
+        &self,
+        filter: &SnapshotFilter,
+        limit: u32,
+    ) -> Result<Vec<Snapshot>, CatalogError> {
         sqlx::query_as(select_snapshot!(
             "WHERE ($1::integer IS NULL OR s.series = $1) AND ($2::text IS NULL OR r.job = $2) \
              AND ($3::text IS NULL OR r.client = $3) \
@@ -219,54 +209,23 @@ impl Catalog {
         .during("list snapshots")
     }
 
-    /// All copies of a snapshot, good ones first.
-    ///
-    /// # Errors
-    /// The catalog cannot be read.
-    pub async fn copies(&self, id: SnapshotId) -> Result<Vec<Copy>, CatalogError> {
-        sqlx::query_as("SELECT * FROM copy WHERE snapshot = $1 ORDER BY state = 'good' DESC, made_at, pool")
-            .bind(id.as_bytes().as_slice())
-            .fetch_all(self.pool())
-            .await
-            .during("list a snapshot's copies")
-    }
-
     /// Changes how long a snapshot is kept. `false` = there is none, or it is released.
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn keep_snapshot(&self, id: SnapshotId, until: Option<DateTime<Utc>>) -> Result<bool, CatalogError> {
-        let done = sqlx::query("UPDATE snapshot SET keep_until = $2 WHERE id = $1 AND state <> 'released'")
-            .bind(id.as_bytes().as_slice())
-            .bind(until)
-            .execute(self.pool())
-            .await
-            .during("set a snapshot's keep-until")?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Marks a snapshot as reaching damage, with all its copies on a Storage Daemon; it is broken as a whole when no
-    /// good copy is left.
-    ///
-    /// # Errors
-    /// The catalog cannot be written.
-    pub async fn break_copy(&self, id: SnapshotId, storage: Uuid, reason: &str) -> Result<(), CatalogError> {
-        let mut tx = self.begin().await?;
-        sqlx::query("UPDATE copy SET state = 'broken' WHERE snapshot = $1 AND storage = $2 AND state = 'good'")
-            .bind(id.as_bytes().as_slice())
-            .bind(storage)
-            .execute(&mut *tx)
-            .await
-            .during("mark a copy broken")?;
-        sqlx::query(
-            "UPDATE snapshot SET state = 'broken', state_reason = $2 WHERE id = $1 AND state = 'good' \
-             AND NOT EXISTS (SELECT 1 FROM copy WHERE snapshot = $1 AND state = 'good')",
+    pub async fn keep_snapshot(
+        &self,
+        id: SnapshotId,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<bool, CatalogError> {
+        let done = sqlx::query(
+            "UPDATE snapshot SET keep_until = $2 WHERE id = $1 AND state <> 'released'",
         )
         .bind(id.as_bytes().as_slice())
-        .bind(reason)
-        .execute(&mut *tx)
+        .bind(until)
+        .execute(self.pool())
         .await
-        .during("mark a snapshot broken")?;
-        tx.commit().await.during("mark a snapshot broken")
+        .during("set a snapshot's keep-until")?;
+        Ok(done.rows_affected() == 1)
     }
 }

@@ -59,9 +59,16 @@ impl Catalog {
         .await?;
         let runs = states
             .iter()
-            .map(|row| Ok(StateCount { state: row.try_get("state")?, runs: row.unsigned("runs")? }))
+            .map(|row| {
+                Ok(StateCount {
+                    state: row.try_get("state")?,
+                    runs: row.unsigned("runs")?,
+                })
+            })
             .collect::<Result<Vec<_>, sqlx::Error>>()?;
-        let row = sqlx::query(include_str!("summary.sql")).fetch_one(self.pool()).await?;
+        let row = sqlx::query(include_str!("summary.sql"))
+            .fetch_one(self.pool())
+            .await?;
         Ok(Summary {
             runs,
             series: row.unsigned("series")?,

@@ -60,7 +60,10 @@ pub async fn empty_database() -> PgConnectOptions {
 /// When there is no PostgreSQL on this machine.
 pub async fn empty_database_url() -> String {
     let options = empty_database().await;
-    let folder = options.get_socket().map(|s| s.display().to_string()).unwrap_or_default();
+    let folder = options
+        .get_socket()
+        .map(|s| s.display().to_string())
+        .unwrap_or_default();
     let folder = folder.replace('/', "%2F");
     let database = options.get_database().unwrap_or_default();
     format!("postgres://holdfast@{folder}/{database}?sslmode=disable")
@@ -73,19 +76,26 @@ async fn database(how: &str) -> PgConnectOptions {
         .await
         .expect("the test cluster runs");
     let sql = format!("CREATE DATABASE {name} {how}");
-    connection.execute(AssertSqlSafe(sql)).await.expect("a database can be made");
+    connection
+        .execute(AssertSqlSafe(sql))
+        .await
+        .expect("a database can be made");
     connection.close().await.expect("the test cluster runs");
     cluster.options(&name)
 }
 
 impl Cluster {
     async fn start() -> Self {
-        let cluster = tokio::task::spawn_blocking(Self::launch).await.expect("the cluster is made");
+        let cluster = tokio::task::spawn_blocking(Self::launch)
+            .await
+            .expect("the cluster is made");
         cluster.wait().await;
         let mut connection = PgConnection::connect_with(&cluster.options("postgres"))
             .await
             .expect("the test cluster runs");
-        let made = connection.execute("CREATE DATABASE template_holdfast").await;
+        let made = connection
+            .execute("CREATE DATABASE template_holdfast")
+            .await;
         made.expect("a database can be made");
         connection.close().await.expect("the test cluster runs");
         let template = Catalog::connect(cluster.options("template_holdfast"), Durability::Scratch)
@@ -113,7 +123,11 @@ impl Cluster {
             .arg(folder.join("data"));
         run_as(&mut initdb, account.as_ref());
         let made = initdb.current_dir("/").output().expect("initdb can be run");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         Self {
             _shell: shell(&binaries.folder, &folder, account.as_ref()),
             folder,
@@ -131,7 +145,10 @@ impl Cluster {
 
     async fn wait(&self) {
         for _ in 0..600 {
-            if PgConnection::connect_with(&self.options("postgres")).await.is_ok() {
+            if PgConnection::connect_with(&self.options("postgres"))
+                .await
+                .is_ok()
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -142,11 +159,18 @@ impl Cluster {
     }
 }
 
+#[allow(
+    clippy::zombie_processes,
+    reason = "it outlives this program, to clear up after it"
+)]
 fn shell(binaries: &Path, folder: &Path, account: Option<&Account>) -> ChildStdin {
     use std::os::unix::process::CommandExt;
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", SHELL, "sh"]).arg(binaries).arg(folder);
-    shell.current_dir("/").stdin(Stdio::piped()).process_group(0);
+    shell
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .process_group(0);
     shell.stdout(Stdio::null()).stderr(Stdio::null());
     run_as(&mut shell, account);
     let child = shell.spawn().expect("/bin/sh can be run");

@@ -81,7 +81,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn use_enrol_token(&self, sha256: [u8; 32], at: DateTime<Utc>) -> Result<Option<EnrolToken>, CatalogError> {
+    pub async fn use_enrol_token(
+        &self,
+        sha256: [u8; 32],
+        at: DateTime<Utc>,
+    ) -> Result<Option<EnrolToken>, CatalogError> {
         sqlx::query_as(
             "UPDATE enrol_token SET used_at = $2 WHERE sha256 = $1 AND used_at IS NULL AND expires_at > $2 RETURNING *",
         )
@@ -96,7 +100,10 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn open_enrol_tokens(&self, at: DateTime<Utc>) -> Result<Vec<EnrolToken>, CatalogError> {
+    pub async fn open_enrol_tokens(
+        &self,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<EnrolToken>, CatalogError> {
         sqlx::query_as("SELECT * FROM enrol_token WHERE used_at IS NULL AND expires_at > $1 ORDER BY created_at, name")
             .bind(at)
             .fetch_all(self.pool())
@@ -109,12 +116,14 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be written.
     pub async fn withdraw_enrol_tokens(&self, role: Role, name: &str) -> Result<u64, CatalogError> {
-        let done = sqlx::query("DELETE FROM enrol_token WHERE role = $1 AND name = $2 AND used_at IS NULL")
-            .bind(role.label())
-            .bind(name)
-            .execute(self.pool())
-            .await
-            .during("withdraw enrolment tokens")?;
+        let done = sqlx::query(
+            "DELETE FROM enrol_token WHERE role = $1 AND name = $2 AND used_at IS NULL",
+        )
+        .bind(role.label())
+        .bind(name)
+        .execute(self.pool())
+        .await
+        .during("withdraw enrolment tokens")?;
         Ok(done.rows_affected())
     }
 }

@@ -25,7 +25,10 @@ pub struct ApiUser {
 
 impl std::fmt::Debug for ApiUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiUser").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("ApiUser")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
     }
 }
 
@@ -135,7 +138,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be written.
-    pub async fn disable_api_user(&self, name: &str, at: DateTime<Utc>) -> Result<bool, CatalogError> {
+    pub async fn disable_api_user(
+        &self,
+        name: &str,
+        at: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
         let done = sqlx::query(
             "WITH gone AS (DELETE FROM api_token WHERE api_user = $1) \
              UPDATE api_user SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL",
@@ -169,7 +176,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn user_of_token(&self, sha256: [u8; 32], at: DateTime<Utc>) -> Result<Option<ApiUser>, CatalogError> {
+    pub async fn user_of_token(
+        &self,
+        sha256: [u8; 32],
+        at: DateTime<Utc>,
+    ) -> Result<Option<ApiUser>, CatalogError> {
         sqlx::query_as(include_str!("users_of_token.sql"))
             .bind(sha256.as_slice())
             .bind(at)
@@ -195,7 +206,10 @@ impl Catalog {
     /// # Errors
     /// The catalog cannot be written.
     pub async fn withdraw_api_token(&self, sha256: &[u8]) -> Result<bool, CatalogError> {
-        let done = sqlx::query("DELETE FROM api_token WHERE sha256 = $1").bind(sha256).execute(self.pool()).await;
+        let done = sqlx::query("DELETE FROM api_token WHERE sha256 = $1")
+            .bind(sha256)
+            .execute(self.pool())
+            .await;
         Ok(done.during("withdraw an API token")?.rows_affected() == 1)
     }
 }

@@ -81,24 +81,67 @@ impl Catalog {
     ///
     /// # Errors
     /// A volume without a 16-byte UUID; the catalog cannot be written.
-    pub async fn record_storage(&self, storage: Uuid, report: &StorageReport, at: DateTime<Utc>) -> Result<(), CatalogError> {
+    pub async fn record_storage(
+        &self,
+        storage: Uuid,
+        report: &StorageReport,
+        at: DateTime<Utc>,
+    ) -> Result<(), CatalogError> {
         let ids = report
             .volumes
             .iter()
             .map(|v| Uuid::from_slice(&v.uuid))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| CatalogError::Range { what: "UUID of a reported volume" })?;
+            .map_err(|_| CatalogError::Range {
+                what: "UUID of a reported volume",
+            })?;
         let made = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
         let mut tx = self.begin().await?;
         sqlx::query(include_str!("volumes_report.sql"))
             .bind(storage)
             .bind(&ids)
-            .bind(report.volumes.iter().map(|v| v.name.as_str()).collect::<Vec<_>>())
-            .bind(report.volumes.iter().map(|v| v.pool.as_str()).collect::<Vec<_>>())
-            .bind(report.volumes.iter().map(|v| v.holds.as_str()).collect::<Vec<_>>())
-            .bind(report.volumes.iter().map(|v| signed(v.bytes)).collect::<Vec<_>>())
-            .bind(report.volumes.iter().map(|v| v.status.as_str()).collect::<Vec<_>>())
-            .bind(report.volumes.iter().map(|v| made(v.created_ms)).collect::<Vec<DateTime<Utc>>>())
+            .bind(
+                report
+                    .volumes
+                    .iter()
+                    .map(|v| v.name.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                report
+                    .volumes
+                    .iter()
+                    .map(|v| v.pool.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                report
+                    .volumes
+                    .iter()
+                    .map(|v| v.holds.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                report
+                    .volumes
+                    .iter()
+                    .map(|v| signed(v.bytes))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                report
+                    .volumes
+                    .iter()
+                    .map(|v| v.status.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                report
+                    .volumes
+                    .iter()
+                    .map(|v| made(v.created_ms))
+                    .collect::<Vec<DateTime<Utc>>>(),
+            )
             .bind(at)
             .execute(&mut *tx)
             .await
@@ -123,7 +166,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read.
-    pub async fn volumes(&self, storage: Option<Uuid>, pool: Option<&str>) -> Result<Vec<Volume>, CatalogError> {
+    pub async fn volumes(
+        &self,
+        storage: Option<Uuid>,
+        pool: Option<&str>,
+    ) -> Result<Vec<Volume>, CatalogError> {
         sqlx::query_as(
             "SELECT * FROM volume WHERE ($1::uuid IS NULL OR storage = $1) AND ($2::text IS NULL OR pool = $2) \
              ORDER BY name, storage",

@@ -105,7 +105,8 @@ words! {
 
 impl RunState {
     /// Those that a run leaves again.
-    pub const UNFINISHED: &'static [Self] = &[Self::Queued, Self::Waiting, Self::Running, Self::Committing];
+    pub const UNFINISHED: &'static [Self] =
+        &[Self::Queued, Self::Waiting, Self::Running, Self::Committing];
 
     /// Whether the run is over.
     #[must_use]

@@ -23,6 +23,8 @@ use super::registry::{Daemon, Happening, Pulse, Registry, Shared};
 
 /// Hello comes within this after the handshake.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
+/// A farewell is taken within this.
+const PART_LIMIT: Duration = Duration::from_millis(500);
 
 /// Why a conversation ended.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +56,7 @@ pub(super) async fn converse(registry: Registry, mut connection: Connection, sto
         }
         Err(e) => {
             if let Ended::Refused(fault) = &e {
-                // The peer may be gone already.
-                let _ = connection
-                    .writer
-                    .send_message(FrameType::Fault, fault)
-                    .await;
-                let _ = connection.writer.close().await;
+                connection.writer.part(Some(fault), PART_LIMIT).await;
             }
             Err(e)
         }
@@ -198,12 +195,20 @@ async fn talk(
 ) -> Result<(), Ended> {
     let receiver = Events { shared, daemon };
     let halves = (&mut connection.reader, &mut connection.writer);
-    tokio::select! {
+    let ended = tokio::select! {
         ended = conversation.run(halves, shared.facts.heartbeat, &receiver) => Ok(ended?),
         () = shared.store.revoked().revoked(&connection.serial) => Err(Ended::Revoked),
         () = tell_revoked(shared, daemon) => Err(Ended::Stop),
         () = stop.cancelled() => Err(Ended::Stop),
+    };
+    match &ended {
+        Err(Ended::Revoked) => {
+            let fault = Fault::new(code::REFUSED, "this daemon's certificate was revoked");
+            connection.writer.part(Some(&fault), PART_LIMIT).await;
+        }
+        _ => connection.writer.part(None, PART_LIMIT).await,
     }
+    ended
 }
 
 /// Tells the daemon each change of the revoked list.

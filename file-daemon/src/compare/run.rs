@@ -66,11 +66,10 @@ pub fn run(
         ..order.clone()
     };
     let opened = Plan::new(&order, &context.permit)
-        .map_err(|e| crate::restore::run::chain(&e))
+        .map_err(|e| crate::chain(&e))
         .and_then(|plan| {
             let root = target::open(&plan, &context.permit, Missing::Fail);
-            root.map(|root| (plan, root))
-                .map_err(|e| crate::restore::run::chain(&e))
+            root.map(|root| (plan, root)).map_err(|e| crate::chain(&e))
         });
     let (plan, root) = match opened {
         Ok(opened) => opened,
@@ -111,7 +110,7 @@ fn failed(findings: Findings, code: &str, text: String) -> CompareOutcome {
 
 impl Comparison<'_> {
     fn follow(&mut self, source: &mut dyn RestoreSource) -> Result<(), String> {
-        let broken = |e| crate::restore::run::chain(&e);
+        let broken = |e| crate::chain(&e);
         let mut told = Instant::now();
         while !self.shared.stopped() {
             match source.next().map_err(broken)? {

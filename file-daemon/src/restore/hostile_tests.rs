@@ -13,7 +13,7 @@ use common::object::entry::{Content, Kind};
 use common::object::link::ChunkRef;
 use common::object::segment::{Codec, Segment, Slot};
 use common::protocol::orders::Replace;
-use common::protocol::restore::{Delivery, Item, Items, Placement, RestoreEnd, Window};
+use common::protocol::restore::{Delivery, Item, Items, Placement, Window};
 use proptest::prelude::*;
 
 use super::test_server::{Node, Server, Stream};
@@ -169,15 +169,8 @@ fn a_name_that_could_leave_its_directory_is_refused() {
         let messages = VecDeque::from([
             Message::Items(items),
             Message::WindowEnd(Window { number: 1 }),
-            Message::End(RestoreEnd::default()),
         ]);
-        let (outcome, _) = restore_stream(
-            &order(target.path()),
-            &mut Stream {
-                messages,
-                done: vec![],
-            },
-        );
+        let (outcome, _) = restore_stream(&order(target.path()), &mut Stream::of(messages));
         assert_eq!(outcome.status, Status::Error, "{name:?}");
     }
     outside.assert_untouched();
@@ -198,15 +191,8 @@ fn a_million_nested_directories_do_not_exhaust_the_stack() {
     let messages = VecDeque::from([
         Message::Items(Items(items.collect())),
         Message::WindowEnd(Window { number: 1 }),
-        Message::End(RestoreEnd::default()),
     ]);
-    let (outcome, _) = restore_stream(
-        &order(target.path()),
-        &mut Stream {
-            messages,
-            done: vec![],
-        },
-    );
+    let (outcome, _) = restore_stream(&order(target.path()), &mut Stream::of(messages));
     assert_eq!(outcome.status, Status::Ok);
 }
 
@@ -257,15 +243,8 @@ fn content_that_is_not_the_file_s_own_is_refused() {
                 placements,
             }),
             Message::WindowEnd(Window { number: 1 }),
-            Message::End(RestoreEnd::default()),
         ]);
-        let (outcome, _) = restore_stream(
-            &order(target.path()),
-            &mut Stream {
-                messages,
-                done: vec![],
-            },
-        );
+        let (outcome, _) = restore_stream(&order(target.path()), &mut Stream::of(messages));
         assert_eq!((outcome.status, outcome.failed), (Status::Error, 1));
         assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
     }
@@ -336,11 +315,7 @@ fn hostile_stream(steps: &[Step], out: &str) -> Stream {
     let mut messages = VecDeque::from([Message::Items(Items(items))]);
     messages.extend(deliveries);
     messages.push_back(Message::WindowEnd(Window { number: 1 }));
-    messages.push_back(Message::End(RestoreEnd::default()));
-    Stream {
-        messages,
-        done: vec![],
-    }
+    Stream::of(messages)
 }
 
 proptest! {

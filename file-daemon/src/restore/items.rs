@@ -9,7 +9,7 @@ use common::ids::ChunkId;
 use common::name::Shown;
 use common::object::entry::{Content, Entry, Kind, check_name};
 use common::protocol::orders::Severity;
-use common::protocol::restore::{AttributeValue, Delivery, Item, Lost};
+use common::protocol::restore::{AttributeValue, Delivery, Item, Lost, RestoreEnd};
 
 use super::context::Shared;
 use super::directory::{Directory, Role, State};
@@ -43,6 +43,8 @@ pub struct Intake<'a> {
     ended: Vec<Arc<Directory>>,
     batch: Vec<Arc<Pending>>,
     current: Vec<u8>,
+    /// Entries and losses that came.
+    came: (u64, u64),
 }
 
 impl<'a> Intake<'a> {
@@ -61,6 +63,7 @@ impl<'a> Intake<'a> {
             ended: Vec::new(),
             batch: Vec::new(),
             current: Vec::new(),
+            came: (0, 0),
         }
     }
 
@@ -89,6 +92,7 @@ impl<'a> Intake<'a> {
                 entry,
                 implied,
             } => {
+                self.came.0 += 1;
                 let Some(parent) = self.tree.numbered(parent).cloned() else {
                     let e = io::Error::other("the Storage Daemon sent it outside of any directory");
                     return self.shared.failed(&entry.name, &e);
@@ -150,8 +154,15 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// Whether as much came as the sender says it sent.
+    #[must_use]
+    pub fn is_complete(&self, end: &RestoreEnd) -> bool {
+        (end.entries, end.lost) == self.came
+    }
+
     /// The storage cannot deliver something.
     pub fn lost(&mut self, lost: &Lost) {
+        self.came.1 += 1;
         if let Some(pending) = self.pending.remove(&lost.number) {
             if pending.give_up(self.shared) {
                 self.shared.lost(&pending.path(), &lost.reason);

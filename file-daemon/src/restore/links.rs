@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use common::name::Shown;
 use common::object::attribute::LinkGroup;
 use common::object::entry::Kind;
 use common::protocol::orders::Severity;
@@ -15,6 +16,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::context::Shared;
+use super::copy;
 use super::directory::Directory;
 use super::file::{Inode, Pending, Stage, inode_of};
 use super::publish::rename;
@@ -171,19 +173,29 @@ fn late(flags: u32) -> u32 {
 }
 
 fn link_member(shared: &Shared<'_>, pending: &Pending, first: (&Arc<Directory>, &[u8], Inode)) {
-    let linked = try_link(shared, pending, first);
-    if let Ok(inode) = linked {
-        shared.tally.linked.fetch_add(1, Relaxed);
-        let count = if pending.entry.kind == Kind::File {
-            &shared.tally.files
-        } else {
-            &shared.tally.others
-        };
-        count.fetch_add(1, Relaxed);
-        pending.made_otherwise(shared, Ok(Some(inode)));
-        return;
+    match try_link(shared, pending, first) {
+        Ok(inode) => {
+            shared.tally.linked.fetch_add(1, Relaxed);
+            let files = pending.entry.kind == Kind::File;
+            let count = if files {
+                &shared.tally.files
+            } else {
+                &shared.tally.others
+            };
+            count.fetch_add(1, Relaxed);
+            pending.made_otherwise(shared, Ok(Some(inode)));
+        }
+        Err(e) if copy::helps(&e) => {
+            let path = pending.path();
+            let text = format!(
+                "{} is a file of its own, not a hard link: {e}",
+                Shown(&path)
+            );
+            shared.line(Severity::Notice, text);
+            copy::make(shared, pending, first);
+        }
+        Err(e) => pending.made_otherwise(shared, Err(e)),
     }
-    pending.made_otherwise(shared, linked.map(Some));
 }
 
 fn try_link(

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod connection;
 pub mod context;
+pub mod copy;
 pub mod directory;
 pub mod file;
 pub mod finish;
@@ -33,6 +34,9 @@ pub use outcome::{RestoreOutcome, Status};
 pub use run::run;
 pub use source::{Message, RestoreSource, StreamError};
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod connection_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod hostile_tests;

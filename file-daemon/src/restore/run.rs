@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use common::codec::DecodeError;
 use common::name::Shown;
 use common::protocol::fault::{Fault, code};
 use common::protocol::orders::{RestoreOrder, Severity};
@@ -18,9 +19,10 @@ use super::items::Intake;
 use super::order::{Mode, Plan};
 use super::outcome::{RestoreOutcome, Status, Tally};
 use super::source::{Message, RestoreSource, StreamError};
-use super::target::{Missing, open};
+use super::target::{Missing, nearest, open};
 use super::tree::Tree;
 use super::workers::{Queue, with_workers};
+use crate::chain;
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(300);
@@ -39,6 +41,7 @@ pub fn run(
     context: &RestoreContext,
 ) -> RestoreOutcome {
     let plan = match Plan::new(order, &context.permit) {
+        Ok(plan) if plan.mode == Mode::DryRun => nearest(plan),
         Ok(plan) => plan,
         Err(e) => return refused(code::REFUSED, &e),
     };
@@ -86,7 +89,11 @@ fn follow(shared: &Shared<'_>, source: &mut dyn RestoreSource, intake: &mut Inta
                     return Ending::Broken(e);
                 }
             }
-            Ok(Message::End(_)) => return Ending::Whole,
+            Ok(Message::End(end)) if intake.is_complete(&end) => return Ending::Whole,
+            Ok(Message::End(_)) => {
+                let what = "restore end: other counts than came";
+                return Ending::Broken(StreamError::Malformed(DecodeError::Range { what }));
+            }
             Err(e) => return Ending::Broken(e),
         }
         if told.elapsed() >= PROGRESS_EVERY {
@@ -178,15 +185,4 @@ fn fault(code: &str, text: String) -> Fault {
         text,
         retry: false,
     }
-}
-
-/// An error with its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -179,6 +179,7 @@ struct Building {
     segments: Vec<(Vec<Slot>, Vec<u8>, Vec<Placement>)>,
     number: u64,
     window: u64,
+    told: u64,
 }
 
 impl Server {
@@ -192,7 +193,7 @@ impl Server {
         b.messages.push_back(Message::End(RestoreEnd {
             entries: b.number,
             bytes: 0,
-            lost: 0,
+            lost: b.told,
         }));
         Stream {
             messages: b.messages,
@@ -319,6 +320,7 @@ impl Server {
             .extend(b.values.drain(..).map(Message::AttributeValue));
         b.messages
             .extend(b.names.drain(..).map(Message::ChunkNames));
+        b.told += b.lost.len() as u64;
         b.messages.extend(b.lost.drain(..).map(Message::Lost));
         // The order on a medium is not that of the walk.
         let segments: Vec<_> = std::mem::take(&mut b.segments).into_iter().rev().collect();
@@ -349,6 +351,30 @@ impl Server {
 pub struct Stream {
     pub messages: VecDeque<Message>,
     pub done: Vec<u64>,
+}
+
+impl Stream {
+    /// Messages made by hand, with an end that counts them.
+    pub fn of(mut messages: VecDeque<Message>) -> Self {
+        let entries = |m: &Message| match m {
+            Message::Items(items) => items
+                .0
+                .iter()
+                .filter(|i| matches!(i, Item::Entry { .. }))
+                .count(),
+            _ => 0,
+        };
+        let entries = messages.iter().map(entries).sum::<usize>() as u64;
+        messages.push_back(Message::End(RestoreEnd {
+            entries,
+            bytes: 0,
+            lost: 0,
+        }));
+        Self {
+            messages,
+            done: Vec::new(),
+        }
+    }
 }
 
 impl RestoreSource for Stream {

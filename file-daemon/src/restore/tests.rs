@@ -342,6 +342,32 @@ fn exact_removes_extra_names_but_not_beside_the_selection() {
 }
 
 #[test]
+fn a_dry_run_to_a_folder_that_is_not_there_makes_nothing() {
+    let target = tempfile::tempdir().unwrap();
+    let to = target.path().join("new/folder");
+    let nodes = [Node::dir("d", vec![Node::file("f", b"content")])];
+    let dry = RestoreOrder {
+        mode: "dry-run".into(),
+        ..order(&to)
+    };
+    let server = Server {
+        names_only: true,
+        ..Server::default()
+    };
+    let (outcome, lines) = restore_stream(&dry, &mut server.stream(&nodes));
+    let lines: Vec<String> = lines.lock().iter().map(|(_, l)| l.clone()).collect();
+    assert_eq!(
+        lines,
+        [
+            "would make directory new/folder/d",
+            "would restore new/folder/d/f"
+        ]
+    );
+    assert_eq!((outcome.status, outcome.counts.entries), (Status::Ok, 2));
+    assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn directories_and_files_change_places() {
     let target = tempfile::tempdir().unwrap();
     let to = target.path();
@@ -559,7 +585,7 @@ fn default_acls_of_an_existing_folder_do_not_leak_into_what_is_restored() {
 fn five_thousand_levels_come_back() {
     let target = tempfile::tempdir().unwrap();
     let (mut items, mut messages) = (Vec::new(), std::collections::VecDeque::new());
-    use common::protocol::restore::{Item, Items, RestoreEnd, Window};
+    use common::protocol::restore::{Item, Items, Window};
     let depth = 5000u64;
     for number in 1..=depth {
         let node = Node::dir("a-name-of-some-length-so-that-no-path-fits", vec![]);
@@ -584,14 +610,7 @@ fn five_thousand_levels_come_back() {
     );
     messages.push_back(Message::Items(Items(items)));
     messages.push_back(Message::WindowEnd(Window { number: 1 }));
-    messages.push_back(Message::End(RestoreEnd::default()));
-    let (outcome, lines) = restore_stream(
-        &order(target.path()),
-        &mut Stream {
-            messages,
-            done: vec![],
-        },
-    );
+    let (outcome, lines) = restore_stream(&order(target.path()), &mut Stream::of(messages));
     assert_eq!(outcome.status, Status::Ok, "{:?}", lines.lock());
     assert_eq!(
         (outcome.counts.directories, outcome.counts.files),
@@ -668,4 +687,199 @@ fn two_hundred_thousand_small_files() {
             outcome.counts.files
         );
     }
+}
+
+/// Mounts a small file system of its own; gone with the value.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn tmpfs(options: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "none"])
+            .arg(dir.path())
+            .output();
+        mount.is_ok_and(|m| m.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg(self.0.path())
+            .status();
+    }
+}
+
+#[test]
+fn a_full_target_stops_the_run_and_leaves_no_half_file() {
+    // Only root mounts; without it there is nothing to fill.
+    let Some(small) = Mounted::tmpfs("size=2m") else {
+        return;
+    };
+    let noise = |n: usize| -> Vec<u8> {
+        let mut bytes = vec![0; n];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes
+    };
+    let nodes: Vec<Node> = (0..40)
+        .map(|n| Node::file(&format!("f{n:02}"), &noise(150_000 + n)))
+        .collect();
+    let (outcome, lines) = restore(&order(small.0.path()), &nodes);
+    let fault = outcome.fault.clone().unwrap();
+    assert_eq!(
+        (outcome.status, fault.code.as_str()),
+        (Status::Error, "storage-full"),
+        "{:?}",
+        lines.lock()
+    );
+    assert!(fault.text.contains("make room there"), "{fault:?}");
+    no_temporaries(small.0.path());
+    let whole = std::fs::read_dir(small.0.path()).unwrap().flatten();
+    let sizes: Vec<u64> = whole.map(|f| f.metadata().unwrap().len()).collect();
+    assert!(
+        !sizes.is_empty() && sizes.iter().all(|s| *s >= 150_000),
+        "{sizes:?}"
+    );
+}
+
+#[test]
+fn hard_links_across_file_systems_become_files_of_their_own() {
+    let target = tempfile::tempdir().unwrap();
+    let Some(other) = Mounted::tmpfs("size=8m") else {
+        return;
+    };
+    // The other file system appears inside the target, as a mount there would.
+    std::fs::create_dir(target.path().join("m")).unwrap();
+    let bind = std::process::Command::new("mount")
+        .arg("--bind")
+        .args([other.0.path(), &target.path().join("m")])
+        .status();
+    assert!(bind.unwrap().success());
+    let member = |name: &str, content: &[u8]| {
+        let mut node = Node::file(name, content);
+        node.entry.link_group = Some(common::object::attribute::LinkGroup { fs: 1, ino: 2 });
+        node.entry.stat.nlink = 3;
+        node
+    };
+    let content = vec![5; 100_000];
+    let nodes = [
+        member("a", &content),
+        member("b", &content),
+        Node::dir("m", vec![member("c", &content)]),
+    ];
+    let (outcome, lines) = restore(&order(target.path()), &nodes);
+    let copy = std::fs::metadata(target.path().join("m/c")).map(|m| (m.nlink(), m.mtime()));
+    let read = std::fs::read(target.path().join("m/c"));
+    let _ = std::process::Command::new("umount")
+        .arg(target.path().join("m"))
+        .status();
+    assert_eq!(outcome.status, Status::Ok, "{:?}", lines.lock());
+    assert_eq!(
+        (read.unwrap(), copy.unwrap()),
+        (content, (1, 1_600_000_000))
+    );
+    assert_eq!(
+        std::fs::metadata(target.path().join("a")).unwrap().nlink(),
+        2
+    );
+    assert!(
+        lines
+            .lock()
+            .iter()
+            .any(|(_, l)| l.contains("m/c is a file of its own")),
+        "{:?}",
+        lines.lock()
+    );
+}
+
+/// Run by [`without_root_content_comes_back_and_the_rest_is_summed_up`] as another user.
+#[test]
+#[ignore = "needs a user without rights; its parent test runs it"]
+fn unprivileged_part() {
+    let to = std::env::var_os("HOLDFAST_TEST_TARGET").unwrap();
+    let mut owned = Node::file("owned", b"of somebody else");
+    owned.entry.stat.uid = 0;
+    owned.entry.stat.mode = 0o4755;
+    let mut trusted = Node::file("trusted", b"x");
+    trusted.entry.xattrs = vec![(b"trusted.x".to_vec(), b"1".to_vec())];
+    let mut device = Node::of("null", Kind::CharDevice);
+    device.entry.device = Some(common::object::attribute::Device { major: 1, minor: 3 });
+    let mut closed = Node::dir("closed", vec![Node::file("inside", b"1")]);
+    closed.entry.stat.mode = 0o500;
+    let nodes = [
+        closed,
+        device,
+        owned.clone(),
+        Node {
+            entry: Entry {
+                name: b"owned2".to_vec(),
+                ..owned.entry.clone()
+            },
+            ..owned
+        },
+        trusted,
+    ];
+    let to = Path::new(&to);
+    for _ in 0..2 {
+        let (outcome, lines) = restore(&order(to), &nodes);
+        let lines: Vec<String> = lines.lock().iter().map(|(_, l)| l.clone()).collect();
+        assert_eq!(
+            (outcome.status, outcome.failed),
+            (Status::Warnings, 0),
+            "{lines:?}"
+        );
+        for part in [
+            "owner or group of 2 entries",
+            "setuid or setgid bit",
+            "trusted.* extended attributes of 1",
+            "device nodes",
+        ] {
+            assert_eq!(
+                lines.iter().filter(|l| l.contains(part)).count(),
+                1,
+                "{part}: {lines:?}"
+            );
+        }
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(
+            std::fs::read(to.join("owned")).unwrap(),
+            b"of somebody else"
+        );
+        assert_eq!(
+            std::fs::metadata(to.join("owned")).unwrap().mode() & 0o7777,
+            0o755
+        );
+        assert_eq!(
+            std::fs::metadata(to.join("closed")).unwrap().mode() & 0o7777,
+            0o500
+        );
+        assert_eq!(
+            std::fs::metadata(to.join("closed")).unwrap().mtime(),
+            1_600_000_000
+        );
+    }
+}
+
+#[test]
+fn without_root_content_comes_back_and_the_rest_is_summed_up() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let target = tempfile::tempdir().unwrap();
+    let place = |name: &str| target.path().join(name);
+    std::fs::create_dir(place("t")).unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), place("test")).unwrap();
+    for path in [target.path().to_path_buf(), place("t"), place("test")] {
+        std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    let run = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(place("test"))
+        .args(["--ignored", "--exact", "restore::tests::unprivileged_part"])
+        .env("HOLDFAST_TEST_TARGET", place("t"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
 }

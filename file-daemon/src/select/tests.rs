@@ -66,7 +66,7 @@ fn walked(s: &Selector, path: &str) -> Verdict {
             return parent;
         }
         parent = s
-            .decide(parent, path[..at].as_bytes(), &Facts::directory())
+            .decide(parent, &path.as_bytes()[..at], &Facts::directory())
             .verdict;
     }
     match parent {
@@ -176,6 +176,34 @@ fn an_include_below_an_excluded_directory_is_still_saved() {
             ("/var/cache/deep/kept/kept", X),
         ],
     );
+}
+
+/// What docs/filesets.md tells about exceptions from an excluded directory.
+#[test]
+fn an_exception_needs_its_directory_to_be_entered() {
+    let kept = [
+        ("/var/cache/important/", S),
+        ("/var/cache/important/x/y", S),
+        ("/var/cache/other", X),
+        ("/var/cache/other/", X),
+        ("/var/log/x", S),
+    ];
+    check(
+        &["/var"],
+        &[
+            "include /var/cache/important",
+            "include /var/cache/important/**",
+            "exclude /var/cache/**",
+        ],
+        &kept,
+    );
+    check(
+        &["/var", "/var/cache/important"],
+        &["exclude /var/cache"],
+        &kept,
+    );
+    let in_vain = &["include /var/cache/important/**", "exclude /var/cache"];
+    check(&["/var"], in_vain, &[("/var/cache/important/x", X)]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::net::framed::FrameError;
 use crate::net::pki::CredentialStore;
 use crate::net::testing::Installation;
 use crate::protocol::control::{Body, Done, Envelope, Hello, Revoked, SessionQuery, Welcome};
-use crate::protocol::fault::code;
+use crate::protocol::fault::{Fault, code};
 use crate::protocol::frame::{FrameType, alpn};
 use crate::shutdown::StopToken;
 
@@ -183,7 +183,9 @@ async fn both_sides_ask_and_answer_and_reconnect() {
         answer = lost => assert_eq!(answer.unwrap().unwrap(), query(7)),
     }
     assert_eq!(daemon.welcomes.load(Ordering::SeqCst), 3);
+    // A daemon that stops says so: the end is clean.
     stop.cancel();
+    while second.reader.read().await.unwrap().is_some() {}
 }
 
 #[tokio::test]
@@ -215,6 +217,9 @@ async fn unknown_messages_and_frames_are_answered() {
     w.write(FrameType::Control, 0, &[&[0x08, 1, 0x9a, 0x06, 0]])
         .await
         .unwrap();
+    // What an older peer says when it did not understand a frame: no end.
+    let fault = Fault::new(code::UNKNOWN, "frame type 99");
+    w.send_message(FrameType::Fault, &fault).await.unwrap();
     // A frame that has no place here.
     w.write(FrameType::Segment, 0, &[b"x"]).await.unwrap();
     let done = Envelope {

@@ -113,3 +113,24 @@ fn damaged_files_are_named() {
         assert!(error.contains(name) || error.contains("chain"), "{error}");
     }
 }
+
+#[test]
+fn the_revoked_list_outlives_a_restart() {
+    let installation = Installation::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fresh(&installation, someone()).save(dir.path()).unwrap();
+    let store = CredentialStore::open(dir.path()).unwrap();
+    store
+        .set_revoked(vec![vec![0x41, 2], vec![0, 0x42]])
+        .unwrap();
+    let back = CredentialStore::open(dir.path()).unwrap();
+    assert!(back.revoked().contains(&[0x41, 2]));
+    assert!(back.revoked().contains(&[0x42]));
+    assert!(!back.revoked().contains(&[0x43]));
+    back.set_revoked(vec![]).unwrap();
+    let again = CredentialStore::open(dir.path()).unwrap();
+    assert!(again.revoked().all().is_empty());
+    durable::write_atomic(&dir.path().join("revoked"), b"rubbish", 0o644).unwrap();
+    let error = CredentialStore::open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("serial numbers"), "{error}");
+}

@@ -13,10 +13,19 @@ impl Catalog {
     ///
     /// # Errors
     /// The catalog cannot be read; the path is too deep.
-    pub async fn directory(&self, series: SeriesId, path: &[u8]) -> Result<Option<DirId>, CatalogError> {
-        let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
+    pub async fn directory(
+        &self,
+        series: SeriesId,
+        path: &[u8],
+    ) -> Result<Option<DirId>, CatalogError> {
+        let parts: Vec<&[u8]> = path
+            .split(|b| *b == b'/')
+            .filter(|p| !p.is_empty())
+            .collect();
         if parts.len() > MAX_DEPTH {
-            return Err(CatalogError::Range { what: "depth of a path" });
+            return Err(CatalogError::Range {
+                what: "depth of a path",
+            });
         }
         if parts.is_empty() {
             return Ok(Some(DirId::ROOT));
@@ -31,7 +40,11 @@ impl Catalog {
     }
 
     /// Paths of directories, in the order asked for; empty for one that does not exist.
-    pub(super) async fn directory_paths(&self, series: SeriesId, dirs: &[i32]) -> Result<Vec<Vec<u8>>, CatalogError> {
+    pub(super) async fn directory_paths(
+        &self,
+        series: SeriesId,
+        dirs: &[i32],
+    ) -> Result<Vec<Vec<u8>>, CatalogError> {
         let rows: Vec<(i32, Vec<u8>)> = sqlx::query_as(include_str!("directory_paths.sql"))
             .bind(series.0)
             .bind(dirs)
@@ -39,7 +52,10 @@ impl Catalog {
             .await
             .during("find paths of directories")?;
         let by_id: std::collections::HashMap<i32, Vec<u8>> = rows.into_iter().collect();
-        Ok(dirs.iter().map(|id| by_id.get(id).cloned().unwrap_or_default()).collect())
+        Ok(dirs
+            .iter()
+            .map(|id| by_id.get(id).cloned().unwrap_or_default())
+            .collect())
     }
 }
 

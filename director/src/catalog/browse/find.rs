@@ -54,15 +54,25 @@ impl Catalog {
             let bound: bool = row.try_get("bound").during("find names")?;
             let full = hits.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
             if full || bound {
-                let last = hits.last().filter(|_| full).map_or((dir, &entry.name), |(d, e)| (*d, &e.name));
-                next = Some(Cursor { series: series.0, dir: last.0, name: last.1.clone() });
+                let last = hits
+                    .last()
+                    .filter(|_| full)
+                    .map_or((dir, &entry.name), |(d, e)| (*d, &e.name));
+                next = Some(Cursor {
+                    series: series.0,
+                    dir: last.0,
+                    name: last.1.clone(),
+                });
                 break;
             }
             if entry.kind.is_some() && pattern.matches(&entry.name) {
                 hits.push((dir, entry));
             }
         }
-        Ok(FoundPage { found: self.with_paths(series, hits).await?, next })
+        Ok(FoundPage {
+            found: self.with_paths(series, hits).await?,
+            next,
+        })
     }
 
     /// Entries whose name matches, in every series as of its head; at most `limit`.
@@ -82,15 +92,27 @@ impl Catalog {
                 .fetch_all(self.pool())
                 .await
                 .during("list series")?;
-        let mut page = FoundPage { found: Vec::new(), next: None };
+        let mut page = FoundPage {
+            found: Vec::new(),
+            next: None,
+        };
         for (id, head) in series {
-            let place = (SeriesId(id), Number::from_column(head).during("list series")?);
+            let place = (
+                SeriesId(id),
+                Number::from_column(head).during("list series")?,
+            );
             let left = limit.saturating_sub(u32::try_from(page.found.len()).unwrap_or(u32::MAX));
             if left == 0 {
-                page.next = Some(Cursor { series: id, dir: 0, name: Vec::new() });
+                page.next = Some(Cursor {
+                    series: id,
+                    dir: 0,
+                    name: Vec::new(),
+                });
                 break;
             }
-            let part = self.find(place, pattern, after.filter(|c| c.series == id), left).await?;
+            let part = self
+                .find(place, pattern, after.filter(|c| c.series == id), left)
+                .await?;
             page.found.extend(part.found);
             if part.next.is_some() {
                 page.next = part.next;

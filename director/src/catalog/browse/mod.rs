@@ -3,14 +3,14 @@
 //! Invariants: nothing above the head of a series is shown; every answer is bounded and paged by name; no tree is ever
 //! held in memory. docs/catalog.md explains the queries.
 
-mod entries;
 mod directories;
-mod page;
-mod versions;
-mod pattern;
+mod entries;
 mod find;
+mod page;
+mod pattern;
 mod saved;
 mod size;
+mod versions;
 
 pub use entries::{Cursor, DirId, FileEntry, Found};
 pub use find::FoundPage;

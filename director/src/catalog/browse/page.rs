@@ -53,7 +53,10 @@ impl Catalog {
         for row in &rows {
             let scanned: i32 = row.try_get("scanned").during("list a directory")?;
             let shown: Option<i16> = row.try_get("kind").during("list a directory")?;
-            last = (scanned >= MAX_SCANNED).then(|| row.try_get::<Vec<u8>, _>("name")).transpose().during("list a directory")?;
+            last = (scanned >= MAX_SCANNED)
+                .then(|| row.try_get::<Vec<u8>, _>("name"))
+                .transpose()
+                .during("list a directory")?;
             if shown.is_some_and(|kind| kind != 0) {
                 entries.push(FileEntry::from_row(row).during("list a directory")?);
             }
@@ -72,8 +75,12 @@ impl Catalog {
         (series, number): (SeriesId, Number),
         path: &[u8],
     ) -> Result<Option<FileEntry>, CatalogError> {
-        let Some((parent, name)) = split_path(path) else { return Ok(None) };
-        let Some(dir) = self.directory(series, parent).await? else { return Ok(None) };
+        let Some((parent, name)) = split_path(path) else {
+            return Ok(None);
+        };
+        let Some(dir) = self.directory(series, parent).await? else {
+            return Ok(None);
+        };
         let found: Option<FileEntry> = sqlx::query_as(include_str!("lookup.sql"))
             .bind(series.0)
             .bind(dir.0)

@@ -39,14 +39,23 @@ impl NamePattern {
         if text.is_empty() || text.len() > MAX_PATTERN_BYTES {
             return Err(PatternError::Length);
         }
-        let fail = |source: Box<dyn std::error::Error + Send + Sync>| PatternError::Glob { text: text.to_owned(), source };
+        let fail = |source: Box<dyn std::error::Error + Send + Sync>| PatternError::Glob {
+            text: text.to_owned(),
+            source,
+        };
         let glob = globset::GlobBuilder::new(text)
             .literal_separator(true)
             .backslash_escape(true)
             .build()
             .map_err(|e| fail(Box::new(e)))?;
-        let regex = RegexBuilder::new(glob.regex()).dot_matches_new_line(true).build().map_err(|e| fail(Box::new(e)))?;
-        Ok(Self { regex, like: like_of(text) })
+        let regex = RegexBuilder::new(glob.regex())
+            .dot_matches_new_line(true)
+            .build()
+            .map_err(|e| fail(Box::new(e)))?;
+        Ok(Self {
+            regex,
+            like: like_of(text),
+        })
     }
 
     /// Whether a name matches.

@@ -40,7 +40,10 @@ impl Catalog {
         let mut hits = Vec::with_capacity(rows.len());
         for row in &rows {
             let dir: i32 = row.try_get("dir").during("list what a run stored")?;
-            hits.push((dir, FileEntry::from_row(row).during("list what a run stored")?));
+            hits.push((
+                dir,
+                FileEntry::from_row(row).during("list what a run stored")?,
+            ));
         }
         let full = u32::try_from(hits.len()).unwrap_or(u32::MAX) >= limit;
         let next = hits.last().filter(|_| full).map(|(dir, entry)| Cursor {
@@ -49,6 +52,9 @@ impl Catalog {
             name: entry.name.clone(),
         });
         let found = self.with_paths(series, hits).await?;
-        Ok(SavedPage { entries: found.into_iter().map(|(_, found)| found).collect(), next })
+        Ok(SavedPage {
+            entries: found.into_iter().map(|(_, found)| found).collect(),
+            next,
+        })
     }
 }

@@ -37,7 +37,10 @@ impl Catalog {
         dir: DirId,
         max_entries: u64,
     ) -> Result<SubtreeSize, CatalogError> {
-        let mut size = SubtreeSize { complete: true, ..SubtreeSize::default() };
+        let mut size = SubtreeSize {
+            complete: true,
+            ..SubtreeSize::default()
+        };
         let mut open = vec![dir.0];
         while !open.is_empty() {
             if size.entries >= max_entries {
@@ -53,13 +56,18 @@ impl Catalog {
                 .await
                 .during("count a directory")?;
             let add = |sum: &mut u64, column| {
-                row.unsigned(column).map(|n| *sum = sum.saturating_add(n)).during("count a directory")
+                row.unsigned(column)
+                    .map(|n| *sum = sum.saturating_add(n))
+                    .during("count a directory")
             };
             add(&mut size.entries, "entries")?;
             add(&mut size.files, "files")?;
             add(&mut size.directories, "directories")?;
             add(&mut size.size_bytes, "size_bytes")?;
-            open.extend(row.try_get::<Vec<i32>, _>("below").during("count a directory")?);
+            open.extend(
+                row.try_get::<Vec<i32>, _>("below")
+                    .during("count a directory")?,
+            );
         }
         Ok(size)
     }

@@ -52,8 +52,12 @@ impl Catalog {
         before: Option<Number>,
         limit: u32,
     ) -> Result<Vec<Version>, CatalogError> {
-        let Some((parent, name)) = split_path(path) else { return Ok(Vec::new()) };
-        let Some(dir) = self.directory(series, parent).await? else { return Ok(Vec::new()) };
+        let Some((parent, name)) = split_path(path) else {
+            return Ok(Vec::new());
+        };
+        let Some(dir) = self.directory(series, parent).await? else {
+            return Ok(Vec::new());
+        };
         sqlx::query_as(include_str!("versions.sql"))
             .bind(series.0)
             .bind(dir.0)

@@ -26,7 +26,10 @@ impl Binaries {
         let in_path = std::env::split_paths(&path)
             .filter_map(|folder| std::fs::canonicalize(folder.join("postgres")).ok())
             .filter_map(|program| program.parent().map(Path::to_path_buf));
-        let found: Vec<PathBuf> = in_path.chain(installed()).filter(|f| is_complete(f)).collect();
+        let found: Vec<PathBuf> = in_path
+            .chain(installed())
+            .filter(|f| is_complete(f))
+            .collect();
         let mut first = None;
         for folder in found {
             let binaries = Self::at(folder)?;
@@ -43,13 +46,25 @@ impl Binaries {
             return Err(EmbeddedError::NotFound);
         }
         let program = folder.join("postgres");
-        let failed = |output: String| EmbeddedError::Program { program: program.clone(), output };
-        let said = std::process::Command::new(&program).arg("--version").output().map_err(|e| failed(e.to_string()))?;
+        let failed = |output: String| EmbeddedError::Program {
+            program: program.clone(),
+            output,
+        };
+        let said = std::process::Command::new(&program)
+            .arg("--version")
+            .output()
+            .map_err(|e| failed(e.to_string()))?;
         // "postgres (PostgreSQL) 15.19 (Debian 15.19-0+deb12u1)"
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
-        let major = text.split(") ").nth(1).and_then(|v| v.split(|c: char| !c.is_ascii_digit()).next());
+        let major = text
+            .split(") ")
+            .nth(1)
+            .and_then(|v| v.split(|c: char| !c.is_ascii_digit()).next());
         match major {
-            Some(major) if !major.is_empty() => Ok(Self { major: major.to_owned(), folder }),
+            Some(major) if !major.is_empty() => Ok(Self {
+                major: major.to_owned(),
+                folder,
+            }),
             _ => Err(failed(format!("not a version: {text}"))),
         }
     }
@@ -71,7 +86,10 @@ fn installed() -> Vec<PathBuf> {
     for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-")] {
         for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let version = name.to_str().and_then(|n| n.strip_prefix(prefix)).and_then(|v| v.parse().ok());
+            let version = name
+                .to_str()
+                .and_then(|n| n.strip_prefix(prefix))
+                .and_then(|v| v.parse().ok());
             found.extend(version.map(|v| (v, entry.path().join("bin"))));
         }
     }

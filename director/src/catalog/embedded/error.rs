@@ -6,10 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// No binaries.
-    #[error("no PostgreSQL found (looked at HOLDFAST_PG_BIN, PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin): apt install postgresql, or set [catalog] url in director.toml")]
+    #[error(
+        "no PostgreSQL found (looked at HOLDFAST_PG_BIN, PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin): apt install postgresql, or set [catalog] url in director.toml"
+    )]
     NotFound,
     /// The cluster was made by another major version.
-    #[error("the catalog in {data} was made by PostgreSQL {cluster}, the binaries found are {binaries}: install postgresql-{cluster} or name its folder with HOLDFAST_PG_BIN (or move the catalog with pg_upgrade)")]
+    #[error(
+        "the catalog in {data} was made by PostgreSQL {cluster}, the binaries found are {binaries}: install postgresql-{cluster} or name its folder with HOLDFAST_PG_BIN (or move the catalog with pg_upgrade)"
+    )]
     MajorVersion {
         /// Folder of the cluster.
         data: PathBuf,
@@ -19,10 +23,14 @@ pub enum EmbeddedError {
         binaries: String,
     },
     /// As root there is no user to run it as.
-    #[error("PostgreSQL does not run as root and there is no user `postgres`: create it (apt install postgresql does), or run the Director as an ordinary user, or set [catalog] url")]
+    #[error(
+        "PostgreSQL does not run as root and there is no user `postgres`: create it (apt install postgresql does), or run the Director as an ordinary user, or set [catalog] url"
+    )]
     NoUser,
     /// The folder cannot be entered by the user it runs as.
-    #[error("user {user} cannot enter {folder}, which PostgreSQL needs for the catalog in {data}: chmod o+x {folder}, or choose another --root")]
+    #[error(
+        "user {user} cannot enter {folder}, which PostgreSQL needs for the catalog in {data}: chmod o+x {folder}, or choose another --root"
+    )]
     NotEnterable {
         /// Who.
         user: String,

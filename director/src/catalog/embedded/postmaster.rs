@@ -24,6 +24,8 @@ use super::layout::{Layout, PORT};
 /// Longest wait for a server that runs to accept connections: recovery after a power cut is in it.
 const READY_TIMEOUT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(50);
+/// A server that is not our child tells nobody when it ends.
+const ADOPTED_POLL: Duration = Duration::from_millis(200);
 /// A log larger than this is put aside when the server starts.
 const MAX_LOG_BYTES: u64 = 16 << 20;
 
@@ -68,8 +70,20 @@ impl Postmaster {
             .arg("-k")
             .arg(&layout.socket)
             .args(["-p", &PORT.to_string()])
-            .args(["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"])
-            .args(["-c", "fsync=on", "-c", "full_page_writes=on", "-c", "logging_collector=off"])
+            .args([
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "unix_socket_permissions=0700",
+            ])
+            .args([
+                "-c",
+                "fsync=on",
+                "-c",
+                "full_page_writes=on",
+                "-c",
+                "logging_collector=off",
+            ])
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::from(log.try_clone().map_err(failed)?))
@@ -78,7 +92,10 @@ impl Postmaster {
         let mut command = Command::from(command);
         // A group of its own: Ctrl-C is for the Director, which stops the server when it is done.
         let child = command.process_group(0).spawn().map_err(failed)?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         match pid {
             Some(pid) => Ok(Self::Own(Box::new(child), pid)),
             None => Err(failed(std::io::Error::other("it ended at once"))),
@@ -108,13 +125,16 @@ impl Postmaster {
         loop {
             match self {
                 Self::Own(child, _) => {
-                    return child.wait().await.map_or_else(|e| e.to_string(), |s| s.to_string());
+                    return child
+                        .wait()
+                        .await
+                        .map_or_else(|e| e.to_string(), |s| s.to_string());
                 }
                 Self::Adopted(..) => {
                     if let Some(status) = self.ended() {
                         return status;
                     }
-                    tokio::time::sleep(POLL).await;
+                    tokio::time::sleep(ADOPTED_POLL).await;
                 }
             }
         }
@@ -162,7 +182,9 @@ pub(super) fn options(layout: &Layout, database: &str) -> PgConnectOptions {
 
 async fn answers(layout: &Layout) -> bool {
     let ask = async {
-        let mut connection = PgConnection::connect_with(&options(layout, "postgres")).await.ok()?;
+        let mut connection = PgConnection::connect_with(&options(layout, "postgres"))
+            .await
+            .ok()?;
         let row = sqlx::query("SELECT current_setting('data_directory')")
             .fetch_one(&mut connection)
             .await
@@ -196,7 +218,11 @@ fn open_log(path: &Path) -> std::io::Result<std::fs::File> {
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
         std::fs::rename(path, path.with_extension("log.old"))?;
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// The last lines of a log.

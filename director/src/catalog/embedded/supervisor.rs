@@ -104,6 +104,17 @@ impl Embedded {
     }
 }
 
+#[cfg(test)]
+impl Embedded {
+    /// As if this Director had been killed: the server runs on, nobody watches it.
+    pub async fn forget(&self) {
+        if let Some(watch) = self.watch.lock().await.take() {
+            watch.abort();
+            let _ = watch.await;
+        }
+    }
+}
+
 impl Setup {
     fn make(state: &Path) -> Result<Self, EmbeddedError> {
         let account = Account::needed()?;
@@ -146,7 +157,12 @@ async fn watch(setup: Arc<Setup>, mut postmaster: Postmaster, stop: Cancellation
     let mut started = Instant::now();
     loop {
         tokio::select! {
-            () = stop.cancelled() => return shut_down(&mut postmaster).await,
+            () = stop.cancelled() => {
+                shut_down(&mut postmaster).await;
+                // Empty now; it may be in a folder where nobody else would clear it away.
+                let _ = std::fs::remove_dir(&setup.layout.socket);
+                return;
+            }
             status = postmaster.wait() => {
                 tracing::error!(%status, log = %setup.layout.log.display(), "PostgreSQL ended unasked");
             }

@@ -76,6 +76,8 @@ impl Interner {
         if batch.again {
             self.open.iter_mut().for_each(|dir| dir.new = false);
         }
+        let catalog = self.catalog.clone();
+        let _turn = catalog.ingest_turn().await;
         let mut plan = Plan::new(&self.open, &batch.entered)?;
         while let Some((parents, names, places)) = plan.questions()? {
             let found: Vec<(i64, i32)> = sqlx::query_as(include_str!("directories.sql"))
@@ -108,7 +110,8 @@ impl Interner {
         };
         let mut tx = self.catalog.begin().await?;
         let count = i32::try_from(plan.new).map_err(|_| range)?;
-        let sql = "UPDATE series SET next_dir = next_dir + $2 WHERE id = $1 RETURNING next_dir - $2";
+        let sql =
+            "UPDATE series SET next_dir = next_dir + $2 WHERE id = $1 RETURNING next_dir - $2";
         let first: i32 = sqlx::query_scalar(sql)
             .bind(self.series.0)
             .bind(count)
@@ -175,8 +178,7 @@ impl<'a> Plan<'a> {
     /// What is below a new directory is new. Parents come first, so one pass reaches all.
     fn spread(&mut self) -> Result<(), CatalogError> {
         for (place, (parent, _)) in self.entered.iter().enumerate() {
-            if self.states.get(place) == Some(&State::Unknown)
-                && self.state(*parent)? == State::New
+            if self.states.get(place) == Some(&State::Unknown) && self.state(*parent)? == State::New
             {
                 self.set(place, State::New);
             }
@@ -230,7 +232,11 @@ impl<'a> Plan<'a> {
                 continue;
             }
             let parent = self.id(*parent)?;
-            rows.row().int4(series.0).int4(next).int4(parent).bytes(name);
+            rows.row()
+                .int4(series.0)
+                .int4(next)
+                .int4(parent)
+                .bytes(name);
             if let Some(slot) = self.ids.get_mut(place) {
                 *slot = next;
             }

@@ -17,10 +17,10 @@ use super::{Ingest, IngestCounts, Leftovers};
 
 #[derive(Debug, thiserror::Error)]
 #[error("absent")]
-pub struct Absent;
+struct Absent;
 
 #[derive(Clone, Default)]
-pub(in super::super) struct Store(HashMap<PageId, Bytes>);
+struct Store(HashMap<PageId, Bytes>);
 
 impl PageSource for Store {
     type Error = Absent;
@@ -42,8 +42,11 @@ impl Store {
                 }
             }
         }
-        let files: BTreeMap<&str, bool> =
-            tree.iter().filter(|(p, _)| !p.contains('/')).map(|(p, _)| (*p, true)).collect();
+        let files: BTreeMap<&str, bool> = tree
+            .iter()
+            .filter(|(p, _)| !p.contains('/'))
+            .map(|(p, _)| (*p, true))
+            .collect();
         let mut builder = PageBuilder::new();
         for (name, below) in names {
             let entry = if files.contains_key(name) {
@@ -70,7 +73,10 @@ fn file(name: &str, size: u64) -> Entry {
         uid: 1000,
         gid: u32::MAX,
         size,
-        mtime: FileTime { secs: 1_700_000_000, nanos: 5 },
+        mtime: FileTime {
+            secs: 1_700_000_000,
+            nanos: 5,
+        },
         ..Stat::default()
     };
     Entry::new(name.into(), Kind::File, stat)
@@ -85,14 +91,24 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let catalog = catalog().await;
-        let series = catalog.series_for("nightly", uuid::Uuid::new_v4(), "web01").await.unwrap().id;
-        Self { catalog, series, store: Store::default() }
+        let series = catalog
+            .series_for("nightly", uuid::Uuid::new_v4(), "web01")
+            .await
+            .unwrap()
+            .id;
+        Self {
+            catalog,
+            series,
+            store: Store::default(),
+        }
     }
 
     /// Ingests the difference of two trees under a number.
     async fn ingest(&mut self, number: u32, roots: &[Roots], leftovers: Leftovers) -> IngestCounts {
         let place = (self.series, Number(number));
-        let (ingest, mut rows) = Ingest::begin(&self.catalog, place, leftovers).await.unwrap();
+        let (ingest, mut rows) = Ingest::begin(&self.catalog, place, leftovers)
+            .await
+            .unwrap();
         let (roots, mut store) = (roots.to_vec(), self.store.clone());
         tokio::task::spawn_blocking(move || {
             for roots in roots {
@@ -106,11 +122,21 @@ impl Bench {
     }
 
     /// A whole snapshot: ingest and head, without the rest of publishing.
-    async fn snapshot(&mut self, number: u32, tree: &[(&str, u64)], base: Option<PageId>) -> PageId {
-        let new = Some(self.store.put(tree));
-        self.ingest(number, &[Roots { new, base, ..Roots::default() }], Leftovers::Discard).await;
+    async fn snapshot(
+        &mut self,
+        number: u32,
+        tree: &[(&str, u64)],
+        base: Option<PageId>,
+    ) -> PageId {
+        let root = self.store.put(tree);
+        let roots = Roots {
+            new: Some(root),
+            base,
+            ..Roots::default()
+        };
+        self.ingest(number, &[roots], Leftovers::Discard).await;
         self.set_head(number).await;
-        new.unwrap()
+        root
     }
 
     async fn set_head(&self, number: u32) {
@@ -132,7 +158,10 @@ impl Bench {
                 let whole = format!("{path}{name}");
                 if entry.kind == Some(Kind::Directory) {
                     let absolute = format!("/{whole}");
-                    let found = self.catalog.directory(self.series, absolute.as_bytes()).await;
+                    let found = self
+                        .catalog
+                        .directory(self.series, absolute.as_bytes())
+                        .await;
                     open.push((format!("{whole}/"), found.unwrap().unwrap()));
                     out.insert(format!("{whole}/"), 0);
                 } else {
@@ -147,7 +176,11 @@ impl Bench {
         let (mut out, mut after) = (Vec::new(), None);
         loop {
             let place = (self.series, Number(number));
-            let page = self.catalog.list_directory(place, dir, after.as_deref(), 3).await.unwrap();
+            let page = self
+                .catalog
+                .list_directory(place, dir, after.as_deref(), 3)
+                .await
+                .unwrap();
             out.extend(page.entries);
             match page.next {
                 Some(next) => after = Some(next),
@@ -157,7 +190,10 @@ impl Bench {
     }
 
     async fn rows(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM entry").fetch_one(self.catalog.pool()).await.unwrap()
+        sqlx::query_scalar("SELECT count(*) FROM entry")
+            .fetch_one(self.catalog.pool())
+            .await
+            .unwrap()
     }
 }
 
@@ -205,10 +241,25 @@ async fn each_snapshot_shows_its_own_tree() {
         assert_eq!(bench.tree(number).await, shown(tree), "snapshot {number}");
     }
     let place = (bench.series, Number(1));
-    let entry = bench.catalog.lookup(place, b"/home/ann/b").await.unwrap().unwrap();
-    assert_eq!((entry.size_bytes, entry.mode, entry.uid, entry.gid), (2, 0o644, 1000, u32::MAX));
+    let entry = bench
+        .catalog
+        .lookup(place, b"/home/ann/b")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (entry.size_bytes, entry.mode, entry.uid, entry.gid),
+        (2, 0o644, 1000, u32::MAX)
+    );
     assert_eq!(entry.mtime_ns, 1_700_000_000_000_000_005);
-    assert!(bench.catalog.lookup((bench.series, Number(2)), b"/home/ann/b").await.unwrap().is_none());
+    assert!(
+        bench
+            .catalog
+            .lookup((bench.series, Number(2)), b"/home/ann/b")
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -216,7 +267,11 @@ async fn an_unchanged_tree_adds_no_row() {
     let mut bench = Bench::new().await;
     let one = bench.snapshot(1, FIRST, None).await;
     let before = bench.rows().await;
-    let roots = Roots { new: Some(one), base: Some(one), ..Roots::default() };
+    let roots = Roots {
+        new: Some(one),
+        base: Some(one),
+        ..Roots::default()
+    };
     let counts = bench.ingest(2, &[roots], Leftovers::Discard).await;
     assert_eq!(counts, IngestCounts::default());
     assert_eq!(bench.rows().await, before);
@@ -228,11 +283,27 @@ async fn what_is_not_published_is_not_seen_and_can_be_aborted() {
     let one = bench.snapshot(1, FIRST, None).await;
     let before = bench.rows().await;
     let new = Some(bench.store.put(&[("top", 8), ("new/x", 1)]));
-    bench.ingest(2, &[Roots { new, base: Some(one), ..Roots::default() }], Leftovers::Discard).await;
+    bench
+        .ingest(
+            2,
+            &[Roots {
+                new,
+                base: Some(one),
+                ..Roots::default()
+            }],
+            Leftovers::Discard,
+        )
+        .await;
     assert!(bench.rows().await > before);
-    assert_eq!(bench.tree(2).await, shown(FIRST), "above the head nothing is shown");
+    assert_eq!(
+        bench.tree(2).await,
+        shown(FIRST),
+        "above the head nothing is shown"
+    );
     let place = (bench.series, Number(2));
-    let (ingest, rows) = Ingest::begin(&bench.catalog, place, Leftovers::Keep).await.unwrap();
+    let (ingest, rows) = Ingest::begin(&bench.catalog, place, Leftovers::Keep)
+        .await
+        .unwrap();
     drop(rows);
     ingest.abort().await.unwrap();
     assert_eq!(bench.rows().await, before);
@@ -243,16 +314,34 @@ async fn what_is_not_published_is_not_seen_and_can_be_aborted() {
 #[tokio::test]
 async fn a_checkpoint_and_the_rest_add_up_without_doubles() {
     let mut bench = Bench::new().await;
-    let part = bench.store.put(&[("etc/hosts", 10), ("etc/ssl/cert", 20), ("etc/ssl/key", 30)]);
+    let part = bench
+        .store
+        .put(&[("etc/hosts", 10), ("etc/ssl/cert", 20), ("etc/ssl/key", 30)]);
     let whole = bench.store.put(FIRST);
-    let first = Roots { new: Some(part), unfinished: true, ..Roots::default() };
-    let rest = Roots { new: Some(whole), done: Some(part), done_unfinished: true, ..Roots::default() };
+    let first = Roots {
+        new: Some(part),
+        unfinished: true,
+        ..Roots::default()
+    };
+    let rest = Roots {
+        new: Some(whole),
+        done: Some(part),
+        done_unfinished: true,
+        ..Roots::default()
+    };
     // In one ingest, then again after a restart that does not know what was written.
     bench.ingest(1, &[first, rest], Leftovers::Discard).await;
     let rows = bench.rows().await;
-    let again = Roots { new: Some(whole), ..Roots::default() };
+    let again = Roots {
+        new: Some(whole),
+        ..Roots::default()
+    };
     bench.ingest(1, &[again], Leftovers::Keep).await;
-    assert_eq!(bench.rows().await, rows, "the same rows twice are there once");
+    assert_eq!(
+        bench.rows().await,
+        rows,
+        "the same rows twice are there once"
+    );
     bench.set_head(1).await;
     assert_eq!(bench.tree(1).await, shown(FIRST));
 }
@@ -261,7 +350,9 @@ async fn a_checkpoint_and_the_rest_add_up_without_doubles() {
 async fn a_walk_that_gives_up_is_said() {
     let bench = Bench::new().await;
     let place = (bench.series, Number(1));
-    let (ingest, rows) = Ingest::begin(&bench.catalog, place, Leftovers::Discard).await.unwrap();
+    let (ingest, rows) = Ingest::begin(&bench.catalog, place, Leftovers::Discard)
+        .await
+        .unwrap();
     drop(rows);
     let error = ingest.finish().await.unwrap_err();
     assert!(error.to_string().contains("gave up"), "{error}");
@@ -270,15 +361,45 @@ async fn a_walk_that_gives_up_is_said() {
 #[tokio::test]
 async fn many_batches_keep_directories_apart() {
     let mut bench = Bench::new().await;
-    let names: Vec<String> =
-        (0..40_000).map(|n| format!("d{:03}/e{}/f{n}", n % 400, n % 3)).collect();
+    let names: Vec<String> = (0..40_000)
+        .map(|n| format!("d{:03}/e{}/f{n}", n % 400, n % 3))
+        .collect();
     let tree: Vec<(&str, u64)> = names.iter().map(|n| (n.as_str(), 1)).collect();
     let new = Some(bench.store.put(&tree));
-    let counts = bench.ingest(1, &[Roots { new, ..Roots::default() }], Leftovers::Discard).await;
-    assert_eq!(counts, IngestCounts { versions: 40_000 + 400 + 1200, removals: 0, directories: 1600 });
+    let counts = bench
+        .ingest(
+            1,
+            &[Roots {
+                new,
+                ..Roots::default()
+            }],
+            Leftovers::Discard,
+        )
+        .await;
+    assert_eq!(
+        counts,
+        IngestCounts {
+            versions: 40_000 + 400 + 1200,
+            removals: 0,
+            directories: 1600
+        }
+    );
     bench.set_head(1).await;
     let path = b"/d399/e1/f799";
-    assert!(bench.catalog.lookup((bench.series, Number(1)), path).await.unwrap().is_some());
-    assert!(bench.catalog.lookup((bench.series, Number(1)), b"/d398/e1/f799").await.unwrap().is_none());
+    assert!(
+        bench
+            .catalog
+            .lookup((bench.series, Number(1)), path)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        bench
+            .catalog
+            .lookup((bench.series, Number(1)), b"/d398/e1/f799")
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
-

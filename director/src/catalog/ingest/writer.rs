@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::connect::Catalog;
+use super::super::connect::{Catalog, LongWork};
 use super::super::error::{CatalogError, During};
 use super::super::series::{Number, SeriesId};
 use super::batch::{Batch, Message, Row};
@@ -123,7 +123,10 @@ async fn refuse_published(
         .during("read a series")?;
     if number.column() <= head {
         return Err(CatalogError::Conflict {
-            what: format!("snapshot {number} of series {} is published already", series.0),
+            what: format!(
+                "snapshot {number} of series {} is published already",
+                series.0
+            ),
         });
     }
     Ok(())
@@ -136,13 +139,16 @@ async fn delete_rows(
     number: Number,
 ) -> Result<(), CatalogError> {
     refuse_published(catalog, series, number).await?;
+    let what = "delete rows of an unpublished snapshot";
+    let mut tx = catalog.begin().await?;
+    tx.without_time_limit().await.during(what)?;
     sqlx::query("DELETE FROM entry WHERE series = $1 AND since = $2")
         .bind(series.0)
         .bind(number.column())
-        .execute(catalog.pool())
+        .execute(&mut *tx)
         .await
-        .during("delete rows of an unpublished snapshot")?;
-    Ok(())
+        .during(what)?;
+    tx.commit().await.during(what)
 }
 
 /// A batch as bytes of a COPY.
@@ -159,8 +165,10 @@ async fn write(
     from: (mpsc::Receiver<Message>, CancellationToken),
 ) -> Result<IngestCounts, CatalogError> {
     let (to, encoded) = mpsc::channel(1);
-    let (directories, copied) =
-        tokio::join!(prepare(interner, place, from, to), copy_all(&catalog, encoded));
+    let (directories, copied) = tokio::join!(
+        prepare(interner, place, from, to),
+        copy_all(&catalog, encoded)
+    );
     // The copying side's error is the cause when both have one.
     let counts = copied?;
     Ok(IngestCounts {
@@ -245,6 +253,7 @@ async fn copy_all(
 ) -> Result<IngestCounts, CatalogError> {
     let mut counts = IngestCounts::default();
     while let Some(encoded) = from.recv().await {
+        let _turn = catalog.ingest_turn().await;
         copy_rows(catalog, &encoded.bytes).await?;
         counts.versions = counts.versions.saturating_add(encoded.versions);
         counts.removals = counts.removals.saturating_add(encoded.removals);

@@ -1,0 +1,66 @@
+//! `holdfast-director --config DIR/director.toml [check-config]`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::telemetry::{Logging, init};
+use director::catalog::Durability;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The Holdfast Director: schedules jobs, keeps the catalog, tells daemons what to do.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Configuration; its folder is the state folder, conf.d/*.toml beside it belong to it.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks the configuration and shows everything that is wrong; exit code 0 = nothing is.
+    CheckConfig,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Command::CheckConfig) => director::config::load(&arguments.config)
+            .map(|_| ())
+            .map_err(Into::into),
+        None => serve(&arguments.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the log may be filtered, and check-config has none"
+)]
+fn report(error: &anyhow::Error) {
+    eprintln!("holdfast-director: {error:#}");
+}
+
+fn serve(config: &std::path::Path) -> anyhow::Result<()> {
+    init(&Logging::default())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let stop = common::shutdown::on_signals()?;
+        director::server::run(config, Durability::Required, &stop).await?;
+        Ok(())
+    })
+}

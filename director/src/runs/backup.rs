@@ -1,0 +1,609 @@
+//! A backup run, from its start to the commit: plan, order, follow; resumed once by itself when a daemon was lost.
+//!
+//! The truth about a commit is the Storage Daemon's: before a run is given up, tried again or ended by the client's
+//! word, it is asked what became of it. Never is a run a success by the client's word alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::ids::{Identity, PageId, Role};
+use common::protocol::control::{Body, SessionEvent, SessionQuery, SessionState};
+use common::protocol::fault::FaultText;
+use common::protocol::orders::{CancelOrder, RunEnd, Severity};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::follow::{Follow, Moment};
+use super::ingest::{IngestError, ingest};
+use super::live::Parties;
+use super::machine::{Event, State};
+use super::patience::{patiently, stubbornly};
+use super::plan::{self, BackupPlan, PlanError};
+use super::record::{Driven, Halt, now};
+use crate::catalog::ingest::{IngestCounts, Leftovers};
+use crate::catalog::{Number, SeriesId, SnapshotFilter};
+use crate::daemons::Daemon;
+use common::walk::Roots;
+
+/// An order is taken within this.
+const ORDER_LIMIT: Duration = Duration::from_secs(30);
+/// A Storage Daemon that is here answers within this.
+const ASK_LIMIT: Duration = Duration::from_secs(30);
+/// A client that is told to stop has this long to say that it has.
+const CANCEL_LIMIT: Duration = Duration::from_secs(10);
+/// Tries of one Director before a run is left incomplete.
+const TRIES: u32 = 2;
+
+/// A run of the client and what it tells when it is done.
+pub(super) type Ended = (RunEnd, oneshot::Sender<()>);
+
+/// Where a run writes.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub series: SeriesId,
+    pub number: Number,
+    pub storage: Identity,
+    pub client: Identity,
+    /// Root of the newest published snapshot: what the rows of the catalog say now.
+    pub head: Option<PageId>,
+}
+
+/// How following came to an end.
+enum Flow {
+    /// Committed: the snapshot's stored bytes.
+    Committed(Vec<u8>),
+    /// Over without a commit.
+    Over(Event),
+    /// Broken off; may be tried again.
+    Interrupted(String),
+}
+
+/// An ingest of a checkpoint under way, and its root.
+pub(super) type Overlapped = (PageId, JoinHandle<Result<IngestCounts, IngestError>>);
+
+/// A backup under way.
+pub(super) struct Backup {
+    pub driven: Driven,
+    pub follow: Follow,
+    pub ended: Option<Ended>,
+    /// Root of the last checkpoint whose rows are in.
+    pub told: Option<PageId>,
+    pub overlapped: Option<Overlapped>,
+    /// A stop was asked for: by whom.
+    canceled: Option<String>,
+}
+
+/// Drives a run to its end, or until the Director stops.
+pub(super) async fn drive(driven: Driven, follow: Follow) -> Result<(), Halt> {
+    let backup = Backup {
+        driven,
+        follow,
+        ended: None,
+        told: None,
+        overlapped: None,
+        canceled: None,
+    };
+    backup.run().await
+}
+
+impl Backup {
+    async fn run(mut self) -> Result<(), Halt> {
+        let mut tries = 0;
+        if matches!(self.driven.state, State::Running | State::Committing) {
+            let Some(place) = self.reopen().await? else {
+                let event = Event::Failed(
+                    "the catalog does not say where this run wrote: start it again".to_owned(),
+                );
+                return self.driven.end(event, None).await;
+            };
+            match self.settle(&place).await? {
+                Flow::Committed(snapshot) => return self.commit(place, &snapshot).await,
+                Flow::Over(event) => return self.over(event).await,
+                Flow::Interrupted(reason) => self.interrupted(reason).await?,
+            }
+        }
+        loop {
+            if let Some(event) = self.await_daemons().await? {
+                return self.over(event).await;
+            }
+            tries += 1;
+            let (place, flow) = match self.attempt().await? {
+                Ok(done) => done,
+                Err(event) => return self.over(event).await,
+            };
+            match flow {
+                Flow::Committed(snapshot) => return self.commit(place, &snapshot).await,
+                Flow::Over(event) => return self.over(event).await,
+                Flow::Interrupted(reason) if tries >= TRIES => {
+                    return self.over(Event::GivenUp(reason)).await;
+                }
+                Flow::Interrupted(reason) => self.interrupted(reason).await?,
+            }
+        }
+    }
+
+    /// Ends the run without a snapshot; the client is told that its end is recorded.
+    async fn over(self, event: Event) -> Result<(), Halt> {
+        let (counts, recorded) = match self.ended {
+            Some((end, recorded)) => (end.counts, Some(recorded)),
+            None => (None, None),
+        };
+        if let Some((_, task)) = self.overlapped {
+            task.abort();
+        }
+        self.driven.end(event, counts).await?;
+        if let Some(recorded) = recorded {
+            let _ = recorded.send(());
+        }
+        Ok(())
+    }
+
+    async fn interrupted(&mut self, reason: String) -> Result<(), Halt> {
+        self.driven
+            .log
+            .say(
+                Severity::Notice,
+                format!("interrupted: {reason}; the run will be resumed"),
+            )
+            .await;
+        if let Some((_, recorded)) = self.ended.take() {
+            let _ = recorded.send(());
+        }
+        if let Some((_, task)) = self.overlapped.take() {
+            let _ = task.await;
+        }
+        // What the next try finds may differ from the checkpoint told: its rows are written anew.
+        self.told = None;
+        self.driven.step(Event::Interrupted(reason)).await
+    }
+
+    /// Plan, order, follow. `Err` = it cannot be done.
+    async fn attempt(&mut self) -> Result<Result<(Place, Flow), Event>, Halt> {
+        let inner = Arc::clone(&self.driven.inner);
+        let stop = &inner.stop;
+        let row = &self.driven.row;
+        let planned = patiently(stop, || async {
+            match plan::backup(&inner, row).await {
+                Ok(plan) => Ok(Ok(plan)),
+                Err(PlanError::Refused(text)) => Ok(Err(text)),
+                Err(PlanError::Catalog(error)) => Err(error),
+            }
+        });
+        let plan = match planned.await? {
+            Ok(plan) => plan,
+            Err(text) => return Ok(Err(Event::Failed(text))),
+        };
+        let job_id = self.driven.job_id();
+        let start = plan.start();
+        if !stubbornly(stop, || inner.catalog.start_run(job_id, &start, now())).await? {
+            return Err(Halt::Over);
+        }
+        self.driven.state = State::Running;
+        let place = self.begin(&plan).await?;
+        match self.order(&plan).await {
+            Ok(()) => Ok(Ok((place.clone(), self.follow(&place).await?))),
+            Err(reason) => Ok(Ok((place, Flow::Interrupted(reason)))),
+        }
+    }
+
+    /// Opens the run's ears, says what begins, and finds what the catalog's rows say now.
+    async fn begin(&mut self, plan: &BackupPlan) -> Result<Place, Halt> {
+        let (client, storage) = (&plan.client, &plan.storage);
+        self.listen(
+            (client.identity, &client.name),
+            (storage.identity, &storage.name),
+        );
+        let decision = &plan.decision;
+        let text = format!(
+            "backup of client {} to pool {} on storage {}: {} ({}), number {}",
+            client.name, plan.pool, storage.name, decision.level, decision.reason, plan.number
+        );
+        self.driven.log.say(Severity::Info, text).await;
+        if self.driven.row.checkpoint.is_some() {
+            self.driven
+                .log
+                .say(
+                    Severity::Info,
+                    "resumed from the last checkpoint of this run",
+                )
+                .await;
+        }
+        let head = self.head(plan.series.id).await?;
+        Ok(Place {
+            series: plan.series.id,
+            number: plan.number,
+            storage: storage.identity,
+            client: client.identity,
+            head,
+        })
+    }
+
+    fn listen(&mut self, client: (Identity, &str), storage: (Identity, &str)) {
+        let named = |(identity, name): (Identity, &str)| Some((identity, name.to_owned()));
+        self.driven.live.set_parties(Parties {
+            client: named(client),
+            storage: named(storage),
+        });
+        let limit = self.driven.inner.config.get().director.reconnect_limit;
+        self.follow.watch([client.0, storage.0], limit);
+    }
+
+    async fn head(&self, series: SeriesId) -> Result<Option<PageId>, Halt> {
+        let inner = &self.driven.inner;
+        let filter = SnapshotFilter {
+            series: Some(series),
+            ..SnapshotFilter::default()
+        };
+        let newest = patiently(&inner.stop, || inner.catalog.snapshots(&filter, 1)).await?;
+        Ok(newest.first().map(|s| s.root))
+    }
+
+    /// Gives the order to the client. `Err` = why it did not take it.
+    async fn order(&self, plan: &BackupPlan) -> Result<(), String> {
+        let inner = &self.driven.inner;
+        let order = plan.order(inner, &self.driven.row);
+        let client = inner
+            .registry
+            .must_get(plan.client.identity)
+            .map_err(|e| e.to_string())?;
+        client
+            .order(Body::Backup(order), ORDER_LIMIT)
+            .await
+            .map_err(|e| e.to_string())
+    }
+
+    /// Where a run of an earlier Director wrote, with the ears opened there.
+    async fn reopen(&mut self) -> Result<Option<Place>, Halt> {
+        let row = &self.driven.row;
+        let (Some(series), Some(number), Some(storage)) = (row.series, row.number, row.storage)
+        else {
+            return Ok(None);
+        };
+        let storage = Identity {
+            role: Role::Storage,
+            id: storage,
+        };
+        let inner = Arc::clone(&self.driven.inner);
+        let found = patiently(&inner.stop, || inner.catalog.daemon(storage)).await?;
+        let owner = patiently(&inner.stop, || inner.catalog.series(series)).await?;
+        let (Some(found), Some(owner)) = (found, owner) else {
+            return Ok(None);
+        };
+        let client = Identity {
+            role: Role::File,
+            id: owner.client_id,
+        };
+        let name = self.driven.row.client.clone();
+        self.listen((client, &name), (storage, &found.name));
+        self.driven
+            .log
+            .say(
+                Severity::Notice,
+                "the Director was restarted; asking the storage what became of the run",
+            )
+            .await;
+        let head = self.head(series).await?;
+        Ok(Some(Place {
+            series,
+            number,
+            storage,
+            client,
+            head,
+        }))
+    }
+
+    /// What became of a run that an earlier Director had begun.
+    async fn settle(&mut self, place: &Place) -> Result<Flow, Halt> {
+        let limit = self.driven.inner.config.get().director.offline_limit;
+        match self.ask(place, limit).await? {
+            Some(state) if state.state == "committed" => {
+                return Ok(Flow::Committed(state.snapshot));
+            }
+            Some(state) if state.state == "open" => {}
+            Some(_) => return Ok(Flow::Interrupted("the Director was restarted".to_owned())),
+            None => {
+                return Ok(Flow::Interrupted(
+                    "the Director was restarted, the storage is not connected".to_owned(),
+                ));
+            }
+        }
+        let reconnect = self.driven.inner.config.get().director.reconnect_limit;
+        let client = self.driven.inner.registry.wait_for(place.client, reconnect);
+        let client = tokio::select! {
+            client = client => client,
+            () = self.driven.inner.stop.cancelled() => return Err(Halt::Stopping),
+        };
+        match client {
+            Ok(client) if works_on(&client, self.driven.job_id().0) => self.follow(place).await,
+            _ => Ok(Flow::Interrupted(
+                "the Director was restarted, the client no longer works on the run".to_owned(),
+            )),
+        }
+    }
+
+    /// Follows the run until it is committed, over, or broken off.
+    async fn follow(&mut self, place: &Place) -> Result<Flow, Halt> {
+        loop {
+            let moment = self.follow.next(&self.driven.log).await;
+            let flow = match moment {
+                Moment::Session(event) => self.session(place, event).await?,
+                Moment::Ended(end, recorded) => {
+                    let flow = self.client_ended(place, &end).await?;
+                    self.ended = Some((end, recorded));
+                    Some(flow)
+                }
+                Moment::Back(daemon) => self.back(place, &daemon).await?,
+                Moment::Lost(role) => Some(self.lost(place, role).await?),
+                Moment::CancelAsked => {
+                    self.pass_cancel_on(place).await;
+                    None
+                }
+                Moment::CancelOverdue => {
+                    Some(self.unless_committed(place, self.canceled_event()).await?)
+                }
+                Moment::Stopping => return Err(Halt::Stopping),
+            };
+            if let Some(flow) = flow {
+                return Ok(flow);
+            }
+        }
+    }
+
+    async fn session(&mut self, place: &Place, event: SessionEvent) -> Result<Option<Flow>, Halt> {
+        match event.what.as_str() {
+            "checkpoint" => {
+                if let Ok(root) = PageId::from_slice(&event.root) {
+                    self.checkpoint(place, root).await?;
+                }
+                Ok(None)
+            }
+            "committed" => Ok(Some(Flow::Committed(event.snapshot))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Remembers what can be resumed from, and lets the catalog follow while the run goes on.
+    async fn checkpoint(&mut self, place: &Place, root: PageId) -> Result<(), Halt> {
+        let inner = Arc::clone(&self.driven.inner);
+        let job_id = self.driven.job_id();
+        stubbornly(&inner.stop, || {
+            inner.catalog.record_checkpoint(job_id, root)
+        })
+        .await?;
+        self.driven.row.checkpoint = Some(root);
+        if self
+            .overlapped
+            .as_ref()
+            .is_some_and(|(_, task)| task.is_finished())
+        {
+            self.join_overlapped().await;
+        }
+        if self.overlapped.is_none()
+            && let Some(storage) = inner.registry.get(place.storage)
+        {
+            let roots = Roots {
+                new: Some(root),
+                base: place.head,
+                done: self.told,
+                unfinished: true,
+                done_unfinished: true,
+            };
+            let leftovers = if self.told.is_some() {
+                Leftovers::Keep
+            } else {
+                Leftovers::Discard
+            };
+            let (series, number, catalog) = (place.series, place.number, inner.catalog.clone());
+            let task = async move {
+                ingest(&catalog, storage, (series, number), (roots, leftovers)).await
+            };
+            self.overlapped = Some((root, tokio::spawn(task)));
+        }
+        Ok(())
+    }
+
+    /// Waits for the ingest of a checkpoint; a failed one is made up for by the last.
+    pub(super) async fn join_overlapped(&mut self) {
+        let Some((root, task)) = self.overlapped.take() else {
+            return;
+        };
+        match task.await {
+            Ok(Ok(_)) => self.told = Some(root),
+            Ok(Err(error)) => {
+                tracing::debug!(job_id = %self.driven.job_id(), error = &error as &dyn std::error::Error, "rows of a checkpoint were not written");
+                self.told = None;
+            }
+            Err(_) => self.told = None,
+        }
+    }
+
+    async fn client_ended(&mut self, place: &Place, end: &RunEnd) -> Result<Flow, Halt> {
+        let fault = end.fault.as_ref().map(|f| FaultText(f).to_string());
+        let said =
+            fault.unwrap_or_else(|| format!("the client says {:?} and no reason", end.outcome));
+        let event = match end.outcome.as_str() {
+            "incomplete" => return self.unless_committed_else(place, Flow::Interrupted(said)).await,
+            "canceled" => match &self.canceled {
+                Some(_) => self.canceled_event(),
+                None => Event::Canceled(format!("stopped on the client: {said}")),
+            },
+            "ok" | "warnings" => Event::Failed(
+                "the client reports success, but the storage has no such snapshot: nothing was saved; start the run again".to_owned(),
+            ),
+            _ => Event::Failed(said),
+        };
+        self.unless_committed(place, event).await
+    }
+
+    async fn back(&mut self, place: &Place, daemon: &Daemon) -> Result<Option<Flow>, Halt> {
+        if let Some(reason) = self.canceled.clone() {
+            self.send_cancel(daemon, &reason).await;
+        }
+        let still =
+            daemon.identity.role == Role::Storage || works_on(daemon, self.driven.job_id().0);
+        let flow = if still {
+            self.unless_committed_else(place, Flow::Interrupted(String::new()))
+                .await?
+        } else {
+            let text = format!(
+                "the File Daemon of client {} was restarted",
+                self.driven.row.client
+            );
+            self.unless_committed_else(place, Flow::Interrupted(text))
+                .await?
+        };
+        // A Storage Daemon or client that still works on it goes on.
+        Ok(Some(flow).filter(|flow| !still || matches!(flow, Flow::Committed(_))))
+    }
+
+    async fn lost(&mut self, place: &Place, role: Role) -> Result<Flow, Halt> {
+        let limit = self.driven.inner.config.get().director.reconnect_limit;
+        let text = format!("the {role} was not connected for {} s", limit.as_secs());
+        if role == Role::Storage
+            && let Some(client) = self.driven.inner.registry.get(place.client)
+        {
+            self.send_cancel(&client, &text).await;
+        }
+        self.unless_committed_else(place, Flow::Interrupted(text))
+            .await
+    }
+
+    async fn pass_cancel_on(&mut self, place: &Place) {
+        let reason = self.driven.live.cancel_reason();
+        self.driven
+            .log
+            .say(Severity::Notice, format!("stop asked for: {reason}"))
+            .await;
+        self.canceled = Some(reason.clone());
+        self.follow.expect_cancel_within(CANCEL_LIMIT);
+        for identity in [place.client, place.storage] {
+            if let Some(daemon) = self.driven.inner.registry.get(identity) {
+                self.send_cancel(&daemon, &reason).await;
+            }
+        }
+    }
+
+    async fn send_cancel(&self, daemon: &Daemon, reason: &str) {
+        let order = CancelOrder {
+            job_id: self.driven.job_id().0,
+            reason: reason.to_owned(),
+        };
+        // Whether it was heard shows in what the client says next, or in the limit.
+        let _ = daemon.send(Body::Cancel(order)).await;
+    }
+
+    fn canceled_event(&self) -> Event {
+        Event::Canceled(self.canceled.clone().unwrap_or_default())
+    }
+
+    async fn unless_committed(&mut self, place: &Place, event: Event) -> Result<Flow, Halt> {
+        self.unless_committed_else(place, Flow::Over(event)).await
+    }
+
+    /// The commit when there is one, else the other.
+    async fn unless_committed_else(&mut self, place: &Place, other: Flow) -> Result<Flow, Halt> {
+        let limit = self.driven.inner.config.get().director.reconnect_limit;
+        match self.ask(place, limit).await? {
+            Some(state) if state.state == "committed" => Ok(Flow::Committed(state.snapshot)),
+            Some(_) => Ok(other),
+            None => Ok(match other {
+                Flow::Over(event @ Event::Canceled(_)) => Flow::Over(event),
+                _ => Flow::Interrupted("the Storage Daemon is not connected".to_owned()),
+            }),
+        }
+    }
+
+    /// What the Storage Daemon knows of the run. `None` = it is not there for `limit`.
+    async fn ask(&mut self, place: &Place, limit: Duration) -> Result<Option<SessionState>, Halt> {
+        let inner = Arc::clone(&self.driven.inner);
+        let question = async {
+            let storage = inner.registry.wait_for(place.storage, limit).await.ok()?;
+            let query = SessionQuery {
+                job_id: self.driven.job_id().0,
+            };
+            match storage.request(Body::SessionQuery(query), ASK_LIMIT).await {
+                Ok(Body::SessionState(state)) => Some(state),
+                _ => None,
+            }
+        };
+        let state = tokio::select! {
+            state = question => state,
+            () = inner.stop.cancelled() => return Err(Halt::Stopping),
+        };
+        if let Some(root) = state
+            .as_ref()
+            .and_then(|s| PageId::from_slice(&s.checkpoint).ok())
+        {
+            let job_id = self.driven.job_id();
+            stubbornly(&inner.stop, || {
+                inner.catalog.record_checkpoint(job_id, root)
+            })
+            .await?;
+            self.driven.row.checkpoint = Some(root);
+        }
+        Ok(state)
+    }
+
+    /// Before a try: both daemons must be here. Returns how the run ends when they do not come.
+    async fn await_daemons(&mut self) -> Result<Option<Event>, Halt> {
+        let inner = Arc::clone(&self.driven.inner);
+        let limit = inner.config.get().director.offline_limit;
+        let (client, storage) = match self.needed().await? {
+            Ok(needed) => needed,
+            Err(event) => return Ok(Some(event)),
+        };
+        let both = async {
+            let client = inner.registry.wait_for(client, limit).await.is_ok();
+            client && inner.registry.wait_for(storage, limit).await.is_ok()
+        };
+        tokio::select! {
+            here = both => Ok((!here).then(|| {
+                Event::GivenUp(format!("its daemons were not connected for {} s; the next run goes on from what was saved", limit.as_secs()))
+            })),
+            () = self.driven.live.cancel_token().cancelled() => {
+                Ok(Some(Event::Canceled(self.driven.live.cancel_reason())))
+            }
+            () = inner.stop.cancelled() => Err(Halt::Stopping),
+        }
+    }
+
+    async fn needed(&self) -> Result<Result<(Identity, Identity), Event>, Halt> {
+        let inner = &self.driven.inner;
+        let config = inner.config.get();
+        let row = &self.driven.row;
+        let pool = config
+            .jobs
+            .get(&row.job)
+            .and_then(|job| config.pools.get(&job.pool));
+        let Some(pool) = pool else {
+            return Ok(Err(Event::Failed(format!(
+                "job {:?} is no longer configured",
+                row.job
+            ))));
+        };
+        let client = patiently(&inner.stop, || {
+            inner.catalog.daemon_by_name(Role::File, &row.client)
+        })
+        .await?;
+        let storage = patiently(&inner.stop, || {
+            inner.catalog.daemon_by_name(Role::Storage, &pool.storage)
+        })
+        .await?;
+        Ok(match (client, storage) {
+            (Some(client), Some(storage)) => Ok((client.identity, storage.identity)),
+            (None, _) => Err(Event::Failed(format!(
+                "client {:?} is not enrolled: make a token for it and enrol it",
+                row.client
+            ))),
+            (_, None) => Err(Event::Failed(format!(
+                "storage {:?} is not enrolled: make a token for it and enrol it",
+                pool.storage
+            ))),
+        })
+    }
+}
+
+/// Whether a client works on a run, or has its end to tell, by its own word when it connected.
+pub(super) fn works_on(daemon: &Daemon, job_id: u64) -> bool {
+    daemon.hello.running.contains(&job_id)
+}

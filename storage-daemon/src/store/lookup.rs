@@ -1,0 +1,128 @@
+//! What is present, where it lies, and reading it. Damaged = absent: what cannot be read leaves the index, so the next
+//! run that has it stores it anew.
+
+use common::ids::ChunkId;
+
+use super::IndexError;
+use super::index::ChunkIndex as _;
+use super::sorted_index::IdMap;
+use super::the_store::Store;
+use crate::volume::{Block, Location, ReadError, scan};
+
+/// Why content cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// It is not here.
+    #[error("{0} is not present")]
+    Absent(ChunkId),
+    /// It was here and is damaged.
+    #[error("damaged block in volume {volume} at offset {offset}: {reason}")]
+    Damaged {
+        /// Name of the volume.
+        volume: String,
+        /// Offset of the block.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Reading failed; it may be there.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+impl LookupError {
+    /// Whether the content is lost here, as opposed to out of reach for now.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Absent(_) | Self::Damaged { .. } | Self::Read(_))
+    }
+}
+
+impl Store {
+    /// Where a committed id lies; nothing when its volume is not here.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn locate(&self, id: &ChunkId) -> Result<Option<Location>, IndexError> {
+        let found = self.index().get(id)?;
+        Ok(found.filter(|place| self.volumes().has(place.volume)))
+    }
+
+    /// One bit per id: committed, or in `pending`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn have(&self, ids: &[ChunkId], pending: &IdMap<Location>) -> Result<Vec<u8>, IndexError> {
+        let mut bits = vec![0u8; ids.len().div_ceil(8)];
+        for (n, id) in ids.iter().enumerate() {
+            if pending.contains_key(id) || self.locate(id)?.is_some() {
+                bits[n / 8] |= 1 << (n % 8);
+            }
+        }
+        Ok(bits)
+    }
+
+    /// Reads the block of a location in which `wanted` should lie; a damaged block's ids leave the index.
+    ///
+    /// # Errors
+    /// [`LookupError`]
+    pub fn read_block(&self, location: Location, wanted: &[ChunkId]) -> Result<Block, LookupError> {
+        self.volumes().read(location).map_err(|error| match error {
+            ReadError::Damaged { source, .. } => {
+                self.damaged(location, wanted, &source.to_string())
+            }
+            other => other.into(),
+        })
+    }
+
+    /// Takes a damaged block out of the index and says so once.
+    pub fn damaged(&self, location: Location, wanted: &[ChunkId], reason: &str) -> LookupError {
+        let volume = self.volumes().name(location.volume);
+        let mut ids: Vec<(ChunkId, Location)> = self.slots_of(location);
+        for id in wanted {
+            if let Ok(Some(place)) = self.index().get(id)
+                && place.unit == location.unit
+                && place.volume == location.volume
+            {
+                ids.push((*id, place));
+            }
+        }
+        if let Err(error) = self.index().remove(&ids) {
+            tracing::error!(%error, "damaged ids could not be taken out of the index");
+        }
+        tracing::error!(
+            volume,
+            offset = location.offset(),
+            reason,
+            ids = ids.len(),
+            "damaged block"
+        );
+        LookupError::Damaged {
+            volume,
+            offset: location.offset(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// What a block's slot table says, as far as it can still be read.
+    fn slots_of(&self, location: Location) -> Vec<(ChunkId, Location)> {
+        let volumes = self.volumes().list();
+        let Some(volume) = volumes.iter().find(|v| v.label.number == location.volume) else {
+            return Vec::new();
+        };
+        let Ok(file) = self.volumes().file(location.volume) else {
+            return Vec::new();
+        };
+        match scan::read_head(file.as_ref(), volume.label.uuid, location.offset()) {
+            Ok(Ok((_, slots))) => slots
+                .iter()
+                .zip(0u16..)
+                .map(|(s, slot)| (s.id, Location { slot, ..location }))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
