@@ -1,6 +1,6 @@
 //! Storage in memory for tests: keeps segments and pages, refuses a page before what it names, decodes whole trees; and
 //! a scratch client to back up.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::new_without_default)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ pub struct Memory {
     sent: AtomicU64,
     /// Pages it may give: roots of the run, and what pages given name.
     pub offered: Mutex<HashSet<PageId>>,
+    /// Each segment takes this long.
+    pub pace_ms: AtomicU64,
     /// Refuses everything from this many sent bytes on; 0 = never.
     pub breaks_at: AtomicU64,
 }
@@ -55,6 +57,8 @@ impl Memory {
                 reason: "the test says so".into(),
             });
         }
+        let pace = self.pace_ms.load(SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(pace));
         let mut plain = Vec::new();
         segment.open(&mut plain).unwrap();
         Ok(plain)

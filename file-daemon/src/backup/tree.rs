@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub type Reply = Result<Option<Entry>, SinkError>;
 
 /// A step, with readers already at work.
+#[allow(clippy::large_enum_variant)] // the common one; a bounded queue holds them
 pub enum Planned {
     /// As the merge said it.
     Step(Step),
