@@ -58,6 +58,16 @@ enum Flow {
     Interrupted(String),
 }
 
+/// What waiting for the daemons came to.
+enum Waited {
+    /// Both are here.
+    Here,
+    /// Meanwhile the run was decided.
+    Flow(Place, Flow),
+    /// They do not come, or somebody stopped it.
+    Never(Event),
+}
+
 /// An ingest of a checkpoint under way, and its root.
 pub(super) type Overlapped = (PageId, JoinHandle<Result<IngestCounts, IngestError>>);
 
@@ -69,6 +79,8 @@ pub(super) struct Backup {
     /// Root of the last checkpoint whose rows are in.
     pub told: Option<PageId>,
     pub overlapped: Option<Overlapped>,
+    /// Where it writes, once that is known.
+    place: Option<Place>,
     /// A stop was asked for: by whom.
     canceled: Option<String>,
 }
@@ -81,6 +93,7 @@ pub(super) async fn drive(driven: Driven, follow: Follow) -> Result<(), Halt> {
         ended: None,
         told: None,
         overlapped: None,
+        place: None,
         canceled: None,
     };
     backup.run().await
@@ -103,13 +116,16 @@ impl Backup {
             }
         }
         loop {
-            if let Some(event) = self.await_daemons().await? {
-                return self.over(event).await;
-            }
-            tries += 1;
-            let (place, flow) = match self.attempt().await? {
-                Ok(done) => done,
-                Err(event) => return self.over(event).await,
+            let (place, flow) = match self.await_daemons().await? {
+                Waited::Flow(place, flow) => (place, flow),
+                Waited::Never(event) => return self.over(event).await,
+                Waited::Here => {
+                    tries += 1;
+                    match self.attempt().await? {
+                        Ok(done) => done,
+                        Err(event) => return self.over(event).await,
+                    }
+                }
             };
             match flow {
                 Flow::Committed(snapshot) => return self.commit(place, &snapshot).await,
@@ -180,10 +196,23 @@ impl Backup {
         }
         self.driven.state = State::Running;
         let place = self.begin(&plan).await?;
-        match self.order(&plan).await {
-            Ok(()) => Ok(Ok((place.clone(), self.follow(&place).await?))),
-            Err(reason) => Ok(Ok((place, Flow::Interrupted(reason)))),
-        }
+        self.place = Some(place.clone());
+        let client = inner.registry.get(place.client);
+        let goes_on = client.is_some_and(|client| works_on(&client, job_id.0));
+        let ordered = if goes_on {
+            Ok(())
+        } else {
+            self.order(&plan).await
+        };
+        let flow = match ordered {
+            Ok(()) => self.follow(&place).await?,
+            // The client may have taken the order and been lost before it could say so.
+            Err(reason) => {
+                self.unless_committed_else(&place, Flow::Interrupted(reason))
+                    .await?
+            }
+        };
+        Ok(Ok((place, flow)))
     }
 
     /// Opens the run's ears, says what begins, and finds what the catalog's rows say now.
@@ -283,13 +312,14 @@ impl Backup {
             )
             .await;
         let head = self.head(series).await?;
-        Ok(Some(Place {
+        self.place = Some(Place {
             series,
             number,
             storage,
             client,
             head,
-        }))
+        });
+        Ok(self.place.clone())
     }
 
     /// What became of a run that an earlier Director had begun.
@@ -544,26 +574,48 @@ impl Backup {
         Ok(state)
     }
 
-    /// Before a try: both daemons must be here. Returns how the run ends when they do not come.
-    async fn await_daemons(&mut self) -> Result<Option<Event>, Halt> {
+    /// Before a try: both daemons must be here. A client that lost only its Director may finish meanwhile: what it and
+    /// the storage say is heard.
+    async fn await_daemons(&mut self) -> Result<Waited, Halt> {
         let inner = Arc::clone(&self.driven.inner);
         let limit = inner.config.get().director.offline_limit;
         let (client, storage) = match self.needed().await? {
             Ok(needed) => needed,
-            Err(event) => return Ok(Some(event)),
+            Err(event) => return Ok(Waited::Never(event)),
         };
-        let both = async {
-            let client = inner.registry.wait_for(client, limit).await.is_ok();
-            client && inner.registry.wait_for(storage, limit).await.is_ok()
+        let registry = inner.registry.clone();
+        let both = async move {
+            registry.wait_for(client, limit).await.is_ok()
+                && registry.wait_for(storage, limit).await.is_ok()
         };
-        tokio::select! {
-            here = both => Ok((!here).then(|| {
-                Event::GivenUp(format!("its daemons were not connected for {} s; the next run goes on from what was saved", limit.as_secs()))
-            })),
-            () = self.driven.live.cancel_token().cancelled() => {
-                Ok(Some(Event::Canceled(self.driven.live.cancel_reason())))
+        tokio::pin!(both);
+        loop {
+            let moment = tokio::select! {
+                here = &mut both => return Ok(if here { Waited::Here } else {
+                    Waited::Never(Event::GivenUp(format!(
+                        "its daemons were not connected for {} s; the next run goes on from what was saved",
+                        limit.as_secs()
+                    )))
+                }),
+                moment = self.follow.next(&self.driven.log) => moment,
+            };
+            match (moment, self.place.clone()) {
+                (Moment::CancelAsked, _) => {
+                    let reason = self.driven.live.cancel_reason();
+                    self.canceled = Some(reason.clone());
+                    return Ok(Waited::Never(Event::Canceled(reason)));
+                }
+                (Moment::Stopping, _) => return Err(Halt::Stopping),
+                (Moment::Session(event), Some(place)) if event.what == "committed" => {
+                    return Ok(Waited::Flow(place, Flow::Committed(event.snapshot)));
+                }
+                (Moment::Ended(end, recorded), Some(place)) => {
+                    let flow = self.client_ended(&place, &end).await?;
+                    self.ended = Some((end, recorded));
+                    return Ok(Waited::Flow(place, flow));
+                }
+                _ => {}
             }
-            () = inner.stop.cancelled() => Err(Halt::Stopping),
         }
     }
 
