@@ -21,7 +21,7 @@ use crate::attributes::look::{Looked, look_at};
 use crate::attributes::{CaptureError, Capturer, Place};
 use crate::runlog::RunLog;
 use crate::scan::base::BasePages;
-use crate::scan::merge::same_attributes;
+use crate::scan::own::same_attributes;
 use crate::scan::step::{Capture, Standing};
 use crate::scan::tally::{Tally, one};
 use crate::sink::error::SinkError;

@@ -369,3 +369,56 @@ fn a_canceled_run_ends_at_once() {
     let error = client.try_run("full", &stop).unwrap_err();
     assert!(matches!(error, BackupError::Sink(SinkError::Canceled)));
 }
+
+/// Runs as nobody on a thread of its own: credentials are the thread's, and its threads inherit them.
+fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let nobody = rustix::fs::Uid::from_raw(65534);
+            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
+
+#[test]
+fn what_may_not_be_read_keeps_its_last_state_and_is_named_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let mut client = Client::new();
+    sample(&client);
+    let first = client.save("full");
+    let before = client.storage.tree(&first.root);
+    fs::write(client.path("d3/f3"), b"changed").unwrap();
+    fs::write(client.path("d3/fresh"), b"fresh").unwrap();
+    for name in ["d1", "d3/f3", "d3/fresh"] {
+        mode(&client.path(name), 0o000);
+    }
+    let state = client.folder.path().join("state/series").join(hex::encode([1; 16]));
+    mode(&state, 0o777);
+    for file in fs::read_dir(&state).unwrap() {
+        mode(&file.unwrap().path(), 0o666);
+    }
+    let saved = as_nobody(|| client.save("incremental"));
+    let tree = client.storage.tree(&saved.root);
+    let c = saved.counts;
+    assert_eq!((c.unsaved, client.log.warnings(), c.removed_entries), (3, 3, 0));
+    assert_eq!(c.entries, first.counts.entries + 1);
+    assert_eq!(tree[&client.key("d1")].marks, marks::STALE);
+    assert_eq!(tree[&client.key("d1/f1")], before[&client.key("d1/f1")]);
+    assert_eq!(tree[&client.key("d3/f3")].marks, marks::STALE);
+    assert_eq!(tree[&client.key("d3/f3")].content, before[&client.key("d3/f3")].content);
+    let lines = client.lines();
+    let fresh = &tree[&client.key("d3/fresh")];
+    assert_eq!((fresh.marks, &fresh.content), (marks::UNREAD, &Content::None));
+    for name in ["d1", "d3/f3", "d3/fresh"] {
+        let path = format!("{}", client.path(name).display());
+        assert_eq!(lines.iter().filter(|l| l.contains(&path)).count(), 1, "{name}");
+        mode(&client.path(name), 0o755);
+    }
+    let saved = client.save("incremental");
+    client.check(&saved);
+}

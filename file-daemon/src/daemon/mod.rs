@@ -7,7 +7,6 @@ pub mod permits;
 pub mod runs;
 pub mod teller;
 pub mod backup_run;
-pub mod restore_link;
 pub mod restore_run;
 pub mod questions;
 pub mod service;

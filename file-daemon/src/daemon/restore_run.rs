@@ -8,10 +8,11 @@ use common::protocol::fault::{Fault, code};
 use common::protocol::orders::{RestoreOrder, RunEnd, Severity};
 use parking_lot::Mutex;
 
-use super::restore_link::{RestoreLink, open};
 use super::runs::Run;
+use crate::compare::run as run_compare;
 use crate::config::Config;
-use crate::restore::{RestoreContext, RestoreOutcome, StreamError, run as run_restore};
+use crate::restore::connection::Connection;
+use crate::restore::{RestoreContext, StreamError, run as run_restore};
 
 /// Threads that write.
 const WORKERS: usize = 4;
@@ -27,7 +28,7 @@ pub async fn restore(
     told: &Told,
 ) -> RunEnd {
     let link = tokio::select! {
-        link = open(&order, store, run.token.clone()) => link,
+        link = Connection::open(&order, store, run.token.clone()) => link,
         () = run.token.cancelled() => return over(run, "canceled", None),
     };
     match link {
@@ -45,7 +46,7 @@ pub async fn restore(
 async fn on_thread(
     order: RestoreOrder,
     run: &Arc<Run>,
-    (config, mut link): (&Config, RestoreLink),
+    (config, mut link): (&Config, Connection),
     told: &Told,
 ) -> RunEnd {
     let (for_log, for_progress) = (Arc::clone(run), (Arc::clone(run), Arc::clone(told)));
@@ -64,23 +65,27 @@ async fn on_thread(
         stop: run.token.clone(),
         workers: WORKERS,
     };
-    let work = move || run_restore(&order, &mut link, &context);
+    let work = move || {
+        if order.mode == "compare" {
+            let outcome = run_compare(&order, &mut link, &context);
+            (outcome.status, outcome.counts(), outcome.fault)
+        } else {
+            let outcome = run_restore(&order, &mut link, &context);
+            (outcome.status, outcome.counts, outcome.fault)
+        }
+    };
     match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => ended(run, outcome),
+        Ok((status, counts, fault)) => RunEnd {
+            job_id: run.job_id,
+            outcome: status.word().to_owned(),
+            counts: Some(counts),
+            snapshot: Vec::new(),
+            fault,
+        },
         Err(_) => {
             let text = "the restore ended by a defect; see the File Daemon's log";
             over(run, "error", Some(Fault::new(code::INTERNAL, text)))
         }
-    }
-}
-
-fn ended(run: &Run, outcome: RestoreOutcome) -> RunEnd {
-    RunEnd {
-        job_id: run.job_id,
-        outcome: outcome.status.word().to_owned(),
-        counts: Some(outcome.counts),
-        snapshot: Vec::new(),
-        fault: outcome.fault,
     }
 }
 

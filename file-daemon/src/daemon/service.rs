@@ -189,14 +189,16 @@ impl ControlHandler for Service {
             Some(Body::Restore(order)) => self.restore(order),
             Some(Body::Cancel(order)) => self.cancel(order.job_id, &order.reason),
             Some(Body::Estimate(order)) => {
-                let own = self.own_folders();
                 let fileset = order.fileset.clone().unwrap_or_default();
                 match check_backup(&self.inner.config, &fileset) {
-                    Ok(()) => questions::answer(move || questions::estimate(&order, &own)),
+                    Ok(()) => {
+                        let stop = self.inner.tasks.stop_token().clone();
+                        questions::would_save(order, self.own_folders(), stop)
+                    }
                     Err(fault) => Answer::fault(fault),
                 }
             }
-            Some(Body::Browse(order)) => questions::answer(move || questions::browse(&order)),
+            Some(Body::Browse(order)) => questions::decides(order, self.own_folders()),
             Some(Body::Revoked(_)) => Answer::None,
             Some(_) => Answer::fault(Fault::new(
                 code::OUT_OF_ORDER,

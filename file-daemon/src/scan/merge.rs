@@ -4,7 +4,6 @@
 //! and is carried forward, marked. Names only the base has are gone. Never reuses content that `lstat` does not vouch
 //! for: same kind, size, mtime, ctime and inode, and changed long enough before the base was scanned.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use common::ids::PageId;
@@ -17,11 +16,11 @@ use super::frame::{Found, Frame, Source, Tree};
 use super::links::LinkGroups;
 use super::listing::{Batch, Entering, Event};
 use super::moved::Moved;
-use super::step::{Capture, Replay, Standing, Step};
-use super::subtree::for_each_below;
+use super::own::{absent, same_attributes};
+use super::step::{Capture, Replay, Step};
 use super::tally::{Tally, one};
 use crate::attributes::look::Looked;
-use crate::attributes::{Capturer, Place};
+use crate::attributes::Capturer;
 use crate::runlog::RunLog;
 use crate::sink::error::SinkError;
 
@@ -45,12 +44,12 @@ pub type Out<'a> = &'a mut dyn FnMut(Step) -> Result<(), SinkError>;
 
 /// A merge under way.
 pub struct Merge<'a> {
-    set: Setting<'a>,
-    out: Out<'a>,
-    frames: Vec<Frame>,
+    pub(super) set: Setting<'a>,
+    pub(super) out: Out<'a>,
+    pub(super) frames: Vec<Frame>,
     /// How many frames, from the root down, are open; those below are clean.
-    open: usize,
-    capturer: Capturer,
+    pub(super) open: usize,
+    pub(super) capturer: Capturer,
     links: LinkGroups,
     moved: Moved,
     /// An include that is not mounted was carried forward: nothing of it counts until it is left.
@@ -444,63 +443,6 @@ impl<'a> Merge<'a> {
         Ok(found)
     }
 
-    /// Entries that are no more.
-    fn gone(&mut self, gone: Found) -> Result<(), SinkError> {
-        if let Some(entry) = gone.base.filter(|_| self.counts()) {
-            one(&self.set.tally.removed_entries);
-            self.gone_below(&entry)?;
-        }
-        Ok(())
-    }
-
-    fn gone_below(&self, entry: &Entry) -> Result<(), SinkError> {
-        if let Content::Directory(page) = &entry.content {
-            for_each_below(self.set.pages, page, &mut |_| {
-                one(&self.set.tally.removed_entries);
-                true
-            })?;
-        }
-        Ok(())
-    }
-
-    fn count_below(&self, entry: &Entry) -> Result<(), SinkError> {
-        self.set.tally.entry(entry);
-        if let Content::Directory(page) = &entry.content {
-            for_each_below(self.set.pages, page, &mut |below| {
-                self.set.tally.entry(below);
-                true
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Counts how an entry stands to the base; a folder that is none any more takes what was in it along.
-    fn standing(&self, found: &Found, kind: Kind, same: bool) -> Result<(), SinkError> {
-        match &found.base {
-            Some(entry) if self.counts() => {
-                if !same {
-                    one(&self.set.tally.changed_entries);
-                }
-                if entry.kind == kind { Ok(()) } else { self.gone_below(entry) }
-            }
-            _ => {
-                one(&self.set.tally.new_entries);
-                Ok(())
-            }
-        }
-    }
-
-    fn standing_of_capture(&self, found: &Found, kind: Kind) -> Result<Standing, SinkError> {
-        match &found.base {
-            Some(entry) if self.counts() && entry.kind == kind => Ok(Standing::Compare),
-            Some(_) if self.counts() => {
-                self.standing(found, kind, false)?;
-                Ok(Standing::Counted)
-            }
-            _ => Ok(Standing::New),
-        }
-    }
-
     /// The entry that says all about what was looked at, and whether it is the primary tree's.
     fn vouched<'f>(
         &self,
@@ -518,62 +460,19 @@ impl<'a> Merge<'a> {
             .or_else(|| by(self.set.base, &found.base).map(|e| (e, !resume_first)))
     }
 
-    fn own_entry(
-        &mut self,
-        name: &[u8],
-        looked: &Looked,
-        (within, open): (Option<&Arc<Directory>>, Option<&Arc<Directory>>),
-        wanted_marks: u64,
-    ) -> Entry {
-        let mut entry = looked.entry(name.to_vec());
-        let place = match (open, within) {
-            (Some(open), _) => Some(Place::Open(open.as_fd())),
-            (None, Some(within)) => Some(Place::Named(within.as_fd(), name)),
-            (None, None) => None,
-        };
-        if let Some(place) = place {
-            for missed in self.capturer.fill(&mut entry, looked, place) {
-                let path = within.map_or_else(|| b"/".to_vec(), |d| d.path_of(name));
-                self.set.log.warning(format!(
-                    "{}: {missed}: {}",
-                    common::name::Shown(&path),
-                    missed.source
-                ));
-            }
-        }
-        entry.marks |= wanted_marks;
-        entry
-    }
-
-    /// The primary's entry when the fresh one says the same, so that equal trees have equal pages.
-    fn inherit(&self, fresh: Entry, found: &Found) -> (Entry, bool) {
-        let primary = if self.is_primary_resume() { &found.resume } else { &found.base };
-        match primary {
-            Some(entry) if same_attributes(entry, &fresh) => (entry.clone(), true),
-            _ => match [&found.resume, &found.base]
-                .into_iter()
-                .flatten()
-                .find(|e| same_attributes(e, &fresh))
-            {
-                Some(entry) => (entry.clone(), false),
-                None => (fresh, false),
-            },
-        }
-    }
-
-    fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         self.frames.len() > self.open
     }
 
-    fn is_primary_resume(&self) -> bool {
+    pub(super) fn is_primary_resume(&self) -> bool {
         self.frames.last().is_some_and(|f| f.resume.is_some())
     }
 
-    fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         self.frames.last().is_some_and(|f| f.counts)
     }
 
-    fn count_match(&mut self) {
+    pub(super) fn count_match(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.matched += 1;
         }
@@ -599,38 +498,5 @@ impl<'a> Merge<'a> {
             (self.out)(Step::Enter { own, replay })?;
         }
         Ok(())
-    }
-}
-
-/// Whether two entries say the same, but for when they were last read, and where their content lies.
-#[must_use]
-pub fn same_attributes(a: &Entry, b: &Entry) -> bool {
-    let plain = |e: &Entry| Entry {
-        content: Content::None,
-        stat: Stat {
-            atime: common::object::attribute::FileTime::default(),
-            ..e.stat
-        },
-        ..e.clone()
-    };
-    plain(a) == plain(b)
-}
-
-/// What stands for a directory that is not there, only in a command's path.
-fn absent() -> Looked {
-    Looked {
-        kind: Kind::Directory,
-        stat: Stat {
-            mode: 0o755,
-            nlink: 1,
-            ..Stat::default()
-        },
-        birth: None,
-        dev: 0,
-        mnt_id: 0,
-        mount_root: false,
-        allocated_bytes: 0,
-        device: None,
-        nodump: false,
     }
 }

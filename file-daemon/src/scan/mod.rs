@@ -19,3 +19,5 @@ pub mod links;
 pub mod moved;
 pub mod frame;
 pub mod merge;
+mod standing;
+pub mod own;

@@ -1,3 +1,4 @@
+//! The state of a series: what comes back, what damage does, what compaction keeps.
 #![allow(clippy::unwrap_used)]
 use std::os::unix::fs::FileExt;
 

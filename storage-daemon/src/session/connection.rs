@@ -34,6 +34,8 @@ use crate::store::verify::verify;
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// A connection that has nothing to say shows that it lives.
 const PING_EVERY: Duration = Duration::from_secs(15);
+/// A client that writes a window to a slow disk is silent for so long at most.
+const RESTORE_IDLE: Duration = Duration::from_secs(600);
 /// Bytes of loads that wait over all connections.
 const ALL_LOADS: usize = 96 << 20;
 /// Asks of one connection that wait.
@@ -181,7 +183,10 @@ impl Edge {
             sending.end();
             drop(place);
         });
-        let Connection { reader, writer, .. } = connection;
+        let Connection {
+            mut reader, writer, ..
+        } = connection;
+        reader.set_idle(RESTORE_IDLE);
         Ok(answered(
             reader,
             done,

@@ -9,6 +9,7 @@ pub mod notes;
 pub mod pages;
 pub mod recovery;
 pub mod run;
+pub mod snapshot_log;
 pub mod snapshots;
 pub mod sorted_index;
 pub mod the_store;

@@ -1,23 +1,21 @@
-//! Snapshots and notes, kept in memory in the order of their commits.
+//! Snapshots and notes in the order of their commits. Memory holds a quarter of a kilobyte of each; their bytes stay in
+//! a log in the state folder.
 //!
-//! A log in the state folder spares reading every page volume at start; it is derived, checked record by record, and
-//! made durable before the index's marks move past what it holds. A checkpoint is the snapshot of an unfinished run:
-//! outside every series, only the newest of a run counts, and none once the run has committed.
+//! The log spares reading every page volume at start. It is derived, checked record by record, rewritten when more than
+//! half of it is of no use any more, and made durable before the index's marks move past what it holds. A checkpoint is
+//! the snapshot of an unfinished run: outside every series, only the newest of a run counts, none once it has committed.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::Path;
 
-use common::codec::{DecodeError, Reader};
+use common::codec::DecodeError;
 use common::ids::{JobId, PageId, SnapshotId};
 use common::object::snapshot::{Note, Snapshot};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
-const SNAPSHOT: u8 = 1;
-const NOTE: u8 = 2;
-/// Longest record: a FileSet may be long, but not longer.
-const MAX_RECORD: usize = 4 << 20;
+use super::snapshot_log::{Place, Record, SnapshotLog};
+
 /// Bytes of snapshots in one answer.
 const REPLY_BYTES: usize = 1 << 20;
 
@@ -32,13 +30,22 @@ pub struct Stored {
     pub bytes: Vec<u8>,
 }
 
-#[derive(Default)]
+/// What is kept of a snapshot.
+#[derive(Clone)]
+struct Known {
+    id: SnapshotId,
+    finished_ms: i64,
+    place: Place,
+}
+
 struct Inner {
-    order: Vec<Stored>,
+    log: SnapshotLog,
+    order: Vec<Known>,
     by_id: HashMap<SnapshotId, usize>,
     by_job: HashMap<JobId, usize>,
     roots: HashMap<PageId, usize>,
-    checkpoints: HashMap<JobId, Stored>,
+    checkpoints: HashMap<JobId, Known>,
+    notes: Vec<Place>,
     released: HashSet<SnapshotId>,
     seen_notes: HashSet<u64>,
     last_note: u64,
@@ -47,7 +54,6 @@ struct Inner {
 /// All snapshots.
 pub struct Snapshots {
     inner: RwLock<Inner>,
-    log: Mutex<File>,
 }
 
 /// A part of the list.
@@ -67,32 +73,44 @@ impl Snapshots {
     /// # Errors
     /// The file cannot be used.
     pub fn open(path: &Path) -> io::Result<(Self, bool)> {
-        let mut log = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)?;
-        let mut bytes = Vec::new();
-        log.read_to_end(&mut bytes)?;
-        let mut inner = Inner::default();
-        let mut rest = Reader::new(&bytes);
-        let mut whole = true;
-        while !rest.is_empty() {
-            let before = rest.remaining();
-            if !read_record(&mut rest).is_ok_and(|(kind, body)| inner.add(kind, body).is_ok()) {
-                // A tail that was never synced, or damage: what follows is not trusted.
-                log.set_len((bytes.len() - before) as u64)?;
-                whole = false;
-                break;
+        let mut found = Vec::new();
+        let (log, is_whole) = SnapshotLog::open(path, &mut |kind, bytes, place| {
+            found.push((kind, Snapshots::read(kind, bytes), place));
+        })?;
+        let mut inner = Inner {
+            log,
+            order: Vec::new(),
+            by_id: HashMap::new(),
+            by_job: HashMap::new(),
+            roots: HashMap::new(),
+            checkpoints: HashMap::new(),
+            notes: Vec::new(),
+            released: HashSet::new(),
+            seen_notes: HashSet::new(),
+            last_note: 0,
+        };
+        let mut is_readable = true;
+        for (_, read, place) in found {
+            match read {
+                Ok(read) if inner.is_new(&read) => inner.take(read, place),
+                Ok(_) => {}
+                Err(_) => is_readable = false,
             }
         }
+        inner.compact();
         Ok((
             Self {
                 inner: RwLock::new(inner),
-                log: Mutex::new(log),
             },
-            whole,
+            is_whole && is_readable,
         ))
+    }
+
+    fn read(kind: Record, bytes: &[u8]) -> Result<Read, DecodeError> {
+        match kind {
+            Record::Snapshot => Read::snapshot(bytes),
+            Record::Note => Read::note(bytes),
+        }
     }
 
     /// Makes the log durable.
@@ -100,7 +118,7 @@ impl Snapshots {
     /// # Errors
     /// It may not be.
     pub fn sync(&self) -> io::Result<()> {
-        self.log.lock().sync_data()
+        self.inner.read().log.sync()
     }
 
     /// Takes a snapshot in that is durable in a volume; one that is known already changes nothing.
@@ -108,7 +126,7 @@ impl Snapshots {
     /// # Errors
     /// Not a snapshot.
     pub fn add_snapshot(&self, bytes: &[u8]) -> Result<(), DecodeError> {
-        self.add(SNAPSHOT, bytes)
+        self.add(Record::Snapshot, bytes)
     }
 
     /// Takes a note in that is durable in a volume.
@@ -116,19 +134,16 @@ impl Snapshots {
     /// # Errors
     /// Not a note.
     pub fn add_note(&self, bytes: &[u8]) -> Result<(), DecodeError> {
-        self.add(NOTE, bytes)
+        self.add(Record::Note, bytes)
     }
 
-    fn add(&self, kind: u8, bytes: &[u8]) -> Result<(), DecodeError> {
-        if !self.inner.write().add(kind, bytes)? {
-            return Ok(());
-        }
-        let mut record = vec![kind];
-        record.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        record.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
-        record.extend_from_slice(bytes);
-        if let Err(error) = self.log.lock().write_all(&record) {
-            tracing::warn!(%error, "snapshot log cannot be written; it is completed from the volumes at the next start");
+    fn add(&self, kind: Record, bytes: &[u8]) -> Result<(), DecodeError> {
+        let read = Self::read(kind, bytes)?;
+        let mut inner = self.inner.write();
+        if inner.is_new(&read) {
+            let place = inner.log.append(kind, bytes);
+            inner.take(read, place);
+            inner.compact();
         }
         Ok(())
     }
@@ -137,39 +152,28 @@ impl Snapshots {
     #[must_use]
     pub fn get(&self, id: &SnapshotId) -> Option<Stored> {
         let inner = self.inner.read();
-        inner
-            .by_id
-            .get(id)
-            .and_then(|at| inner.order.get(*at))
-            .cloned()
+        inner.nth(*inner.by_id.get(id)?)
     }
 
     /// The committed snapshot of a run.
     #[must_use]
     pub fn of_job(&self, job: JobId) -> Option<Stored> {
         let inner = self.inner.read();
-        inner
-            .by_job
-            .get(&job)
-            .and_then(|at| inner.order.get(*at))
-            .cloned()
+        inner.nth(*inner.by_job.get(&job)?)
     }
 
     /// A snapshot with this root.
     #[must_use]
     pub fn of_root(&self, root: &PageId) -> Option<Stored> {
         let inner = self.inner.read();
-        inner
-            .roots
-            .get(root)
-            .and_then(|at| inner.order.get(*at))
-            .cloned()
+        inner.nth(*inner.roots.get(root)?)
     }
 
     /// The last checkpoint of a run that has not committed.
     #[must_use]
     pub fn checkpoint(&self, job: JobId) -> Option<Stored> {
-        self.inner.read().checkpoints.get(&job).cloned()
+        let inner = self.inner.read();
+        inner.stored(inner.checkpoints.get(&job)?)
     }
 
     /// Snapshots from position `from` on, and where to go on.
@@ -179,14 +183,17 @@ impl Snapshots {
         let mut part = Part::default();
         let start = usize::try_from(from).unwrap_or(usize::MAX);
         let mut bytes = 0;
-        for (at, stored) in inner.order.iter().enumerate().skip(start) {
+        for (at, known) in inner.order.iter().enumerate().skip(start) {
             if bytes >= REPLY_BYTES {
                 part.next = at as u64;
                 break;
             }
-            if !inner.released.contains(&stored.id) {
+            if let Some(stored) = inner
+                .stored(known)
+                .filter(|s| !inner.released.contains(&s.id))
+            {
                 bytes += stored.bytes.len();
-                part.snapshots.push(stored.bytes.clone());
+                part.snapshots.push(stored.bytes);
             }
         }
         if from == 0 {
@@ -202,79 +209,166 @@ impl Snapshots {
     }
 }
 
-fn read_record<'a>(r: &mut Reader<'a>) -> Result<(u8, &'a [u8]), DecodeError> {
-    let (kind, len, crc) = (r.u8("record")?, r.u32("record")?, r.u32("record")?);
-    let range = DecodeError::Range { what: "record" };
-    if len as usize > MAX_RECORD {
-        return Err(range);
+/// A record as far as it is kept.
+#[derive(Clone, Copy)]
+enum Read {
+    Snapshot {
+        id: SnapshotId,
+        job: JobId,
+        root: PageId,
+        finished_ms: i64,
+        incomplete: bool,
+    },
+    Note {
+        snapshot: SnapshotId,
+        sequence: u64,
+        is_release: bool,
+    },
+}
+
+impl Read {
+    fn snapshot(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let snapshot = Snapshot::from_bytes(bytes)?;
+        Ok(Self::Snapshot {
+            id: SnapshotId::of(bytes),
+            job: JobId(snapshot.job_id),
+            root: snapshot.root_page()?,
+            finished_ms: snapshot.finished_ms,
+            incomplete: snapshot.incomplete,
+        })
     }
-    let body = r.bytes(len as usize, "record")?;
-    if crc32fast::hash(body) == crc {
-        Ok((kind, body))
-    } else {
-        Err(range)
+
+    fn note(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let note = Note::from_bytes(bytes)?;
+        let snapshot = SnapshotId::from_slice(&note.snapshot).map_err(|_| DecodeError::Range {
+            what: "note: snapshot",
+        })?;
+        let (sequence, is_release) = (note.sequence, note.what == "release");
+        Ok(Self::Note {
+            snapshot,
+            sequence,
+            is_release,
+        })
     }
 }
 
 impl Inner {
-    /// Whether it was new.
-    fn add(&mut self, kind: u8, bytes: &[u8]) -> Result<bool, DecodeError> {
-        match kind {
-            SNAPSHOT => self.add_snapshot(bytes),
-            NOTE => self.add_note(bytes),
-            _ => Err(DecodeError::Range {
-                what: "record kind",
-            }),
-        }
-    }
-
-    fn add_snapshot(&mut self, bytes: &[u8]) -> Result<bool, DecodeError> {
-        let snapshot = Snapshot::from_bytes(bytes)?;
-        let (id, job, root) = (
-            SnapshotId::of(bytes),
-            JobId(snapshot.job_id),
-            snapshot.root_page()?,
-        );
-        let incomplete = snapshot.incomplete;
-        let stored = Stored {
-            id,
-            snapshot,
-            bytes: bytes.to_vec(),
-        };
-        if incomplete {
-            let newer = self.checkpoints.get(&job).is_none_or(|old| {
-                old.id != id && old.snapshot.finished_ms <= stored.snapshot.finished_ms
-            });
-            if newer && !self.by_job.contains_key(&job) {
-                self.checkpoints.insert(job, stored);
-                return Ok(true);
+    fn is_new(&self, read: &Read) -> bool {
+        match read {
+            Read::Note { sequence, .. } => !self.seen_notes.contains(sequence),
+            Read::Snapshot {
+                id,
+                incomplete: false,
+                ..
+            } => !self.by_id.contains_key(id),
+            Read::Snapshot {
+                id,
+                job,
+                finished_ms,
+                ..
+            } => {
+                let is_newest = self
+                    .checkpoints
+                    .get(job)
+                    .is_none_or(|old| old.id != *id && old.finished_ms <= *finished_ms);
+                is_newest && !self.by_job.contains_key(job)
             }
-            return Ok(false);
         }
-        if self.by_id.contains_key(&id) {
-            return Ok(false);
-        }
-        let at = self.order.len();
-        self.checkpoints.remove(&job);
-        self.by_id.insert(id, at);
-        self.by_job.insert(job, at);
-        self.roots.insert(root, at);
-        self.order.push(stored);
-        Ok(true)
     }
 
-    fn add_note(&mut self, bytes: &[u8]) -> Result<bool, DecodeError> {
-        let note = Note::from_bytes(bytes)?;
-        let id = SnapshotId::from_slice(&note.snapshot).map_err(|_| DecodeError::Range {
-            what: "note: snapshot",
-        })?;
-        if !self.seen_notes.insert(note.sequence) {
-            return Ok(false);
+    fn take(&mut self, read: Read, place: Place) {
+        match read {
+            Read::Note {
+                snapshot,
+                sequence,
+                is_release,
+            } => {
+                self.seen_notes.insert(sequence);
+                self.last_note = self.last_note.max(sequence);
+                self.notes.push(place);
+                if is_release {
+                    self.released.insert(snapshot);
+                }
+            }
+            Read::Snapshot {
+                id,
+                job,
+                finished_ms,
+                incomplete: true,
+                ..
+            } => {
+                let old = self.checkpoints.insert(
+                    job,
+                    Known {
+                        id,
+                        finished_ms,
+                        place,
+                    },
+                );
+                old.iter().for_each(|old| self.log.forget(&old.place));
+            }
+            Read::Snapshot {
+                id,
+                job,
+                root,
+                finished_ms,
+                ..
+            } => {
+                let at = self.order.len();
+                let checkpoint = self.checkpoints.remove(&job);
+                checkpoint
+                    .iter()
+                    .for_each(|old| self.log.forget(&old.place));
+                self.by_id.insert(id, at);
+                self.by_job.insert(job, at);
+                self.roots.insert(root, at);
+                self.order.push(Known {
+                    id,
+                    finished_ms,
+                    place,
+                });
+            }
         }
-        self.last_note = self.last_note.max(note.sequence);
-        if note.what == "release" {
-            self.released.insert(id);
+    }
+
+    fn nth(&self, at: usize) -> Option<Stored> {
+        self.stored(self.order.get(at)?)
+    }
+
+    fn stored(&self, known: &Known) -> Option<Stored> {
+        let bytes = self.log.read(&known.place)?;
+        let snapshot = Snapshot::from_bytes(&bytes).ok()?;
+        Some(Stored {
+            id: known.id,
+            snapshot,
+            bytes,
+        })
+    }
+
+    fn compact(&mut self) {
+        if !self.log.is_mostly_useless() {
+            return;
         }
-        Ok(true)
+        let Self {
+            log,
+            order,
+            checkpoints,
+            notes,
+            ..
+        } = self;
+        let snapshots = order
+            .iter_mut()
+            .chain(checkpoints.values_mut())
+            .map(|known| &mut known.place);
+        let places = snapshots
+            .map(|p| (Record::Snapshot, p))
+            .chain(notes.iter_mut().map(|p| (Record::Note, p)));
+        if let Err(error) = log.rewrite(places) {
+            tracing::warn!(%error, "snapshot log cannot be rewritten; it stays longer than it need be");
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "snapshots_tests.rs"]
+mod tests;

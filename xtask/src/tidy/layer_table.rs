@@ -62,9 +62,10 @@ pub const CRATES: &[Crate] = &[
             &["daemon", "server", "app", "bin"],
             &["compare", "estimate"],
             &["backup", "restore"],
-            &["scan", "attributes", "state"],
+            &["scan"],
+            &["attributes", "state", "sink"],
             &["select"],
-            &["config"],
+            &["config", "runlog", "failure"],
         ],
     },
     Crate {
