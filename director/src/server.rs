@@ -280,3 +280,8 @@ fn hosts(config: &Config, keys: &Keys) -> Vec<String> {
 fn absolute(folder: &Path) -> PathBuf {
     std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+#[path = "server_tests/mod.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+//! Runs as an operator sees them, with every way they can go wrong.
+
+use std::time::Instant;
+
+use common::protocol::control::Body;
+use serde_json::json;
+
+use super::rig::{Rig, Script, ticket_of};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_follow_each_other_and_are_restored() {
+    let rig = Rig::whole().await;
+    let first = rig.over(rig.start_run().await).await;
+    assert_eq!(
+        (&first["status"], &first["level"]),
+        (&json!("ok"), &json!("full")),
+        "{first}"
+    );
+    assert_eq!(first["number"], 1);
+    rig.world.lock().names = vec!["a", "c"];
+    let start = Instant::now();
+    let id = rig.start_run().await;
+    let second = rig.over(id).await;
+    assert!(
+        start.elapsed().as_millis() < 500,
+        "an empty run took {:?}",
+        start.elapsed()
+    );
+    assert_eq!(
+        (&second["status"], &second["level"]),
+        (&json!("ok"), &json!("incremental")),
+        "{second}"
+    );
+    assert_eq!(second["base_job_id"], first["job_id"]);
+    let order = rig.world.lock().backups.last().cloned().unwrap();
+    assert_eq!(ticket_of(&order).base, order.base.clone().unwrap().snapshot);
+
+    let names = |listing: &serde_json::Value| -> Vec<String> {
+        let entries = listing["entries"].as_array().unwrap();
+        entries
+            .iter()
+            .map(|e| e["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&rig.get("/browse?client=one").await), ["a", "c"]);
+    assert_eq!(
+        names(
+            &rig.get(&format!("/browse?job_id={}", first["job_id"]))
+                .await
+        ),
+        ["a", "b"]
+    );
+    let found = rig.get("/find?pattern=c&client=one").await;
+    assert_eq!(found["items"][0]["entry"]["name"], "/c", "{found}");
+    let versions = rig.get("/versions?client=one&path=/b").await;
+    assert_eq!(versions["items"].as_array().unwrap().len(), 2, "{versions}");
+
+    let request =
+        json!({"client": "one", "point": "latest", "paths": ["/c"], "to": {"dir": "/tmp/r"}});
+    let started = rig.post("/restores", request).await;
+    let restore = rig.over(started["run"]["job_id"].as_u64().unwrap()).await;
+    assert_eq!(restore["status"], "ok", "{restore}");
+    let order = rig.world.lock().restores.last().cloned().unwrap();
+    assert_eq!(
+        (order.to, order.selection.unwrap().paths),
+        (b"/tmp/r".to_vec(), vec![b"/c".to_vec()])
+    );
+    let missing = json!({"client": "one", "point": {"job_id": first["job_id"]}, "paths": ["/c"], "to": "in_place"});
+    assert_eq!(rig.try_post("/restores", missing).await.0, 404);
+
+    let log = rig.get(&format!("/runs/{id}/log")).await;
+    let sources: Vec<&str> = log["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["source"].as_str().unwrap())
+        .collect();
+    assert!(
+        sources.contains(&"director") && sources.contains(&"client one"),
+        "{log}"
+    );
+    assert!(
+        rig.events(&format!("/runs/{id}/events?after=0"))
+            .await
+            .contains("event: end")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clients_word_alone_is_no_success() {
+    let rig = Rig::whole().await;
+    rig.world.lock().script = Script::Lie;
+    let run = rig.over(rig.start_run().await).await;
+    assert_eq!(run["status"], "error");
+    assert!(
+        run["reason"].as_str().unwrap().contains("no such snapshot"),
+        "{run}"
+    );
+    assert!(
+        rig.get("/snapshots").await["items"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_lost_after_the_commit_does_not_lose_the_run() {
+    let rig = Rig::whole().await;
+    rig.world.lock().script = Script::Vanish;
+    let run = rig.over(rig.start_run().await).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert_eq!(run["counts"]["files"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_off_run_is_resumed_once_from_its_checkpoint_under_the_same_number() {
+    let rig = Rig::whole().await;
+    rig.world.lock().script = Script::Break;
+    let run = rig.over(rig.start_run().await).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    let orders = rig.world.lock().backups.clone();
+    assert_eq!(orders.len(), 2);
+    let (first, second) = (ticket_of(&orders[0]), ticket_of(&orders[1]));
+    assert_eq!((first.job_id, first.number), (second.job_id, second.number));
+    assert!(
+        second
+            .roots
+            .contains(&orders[1].resume.clone().unwrap().root)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_director_that_was_away_settles_what_was_committed_meanwhile() {
+    let mut rig = Rig::whole().await;
+    rig.world.lock().script = Script::Hang;
+    let id = rig.start_run().await;
+    rig.until(id, "running", |run| run["status"] == "running")
+        .await;
+    rig.stop_director().await;
+    let order = rig.world.lock().backups.last().cloned().unwrap();
+    rig.world.lock().commit(&ticket_of(&order));
+    rig.start_director().await;
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert_eq!(rig.get("/snapshots").await["items"][0]["job_id"], id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_while_its_director_is_away() {
+    let mut rig = Rig::whole().await;
+    rig.world.lock().script = Script::Hang;
+    let id = rig.start_run().await;
+    rig.until(id, "running", |run| run["status"] == "running")
+        .await;
+    rig.stop_director().await;
+    rig.start_director().await;
+    let order = rig.world.lock().backups.last().cloned().unwrap();
+    // Wait until the new Director follows it: then the commit is an event.
+    rig.until(id, "running", |run| run["status"] == "running")
+        .await;
+    let snapshot = rig.world.lock().commit(&ticket_of(&order));
+    let event = common::protocol::control::SessionEvent {
+        job_id: id,
+        what: "committed".into(),
+        snapshot,
+        ..Default::default()
+    };
+    rig.storage
+        .as_ref()
+        .unwrap()
+        .sender
+        .send(Body::Session(event))
+        .await
+        .unwrap();
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert_eq!(rig.world.lock().backups.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_run_ends_canceled_with_the_reason() {
+    let rig = Rig::whole().await;
+    rig.world.lock().script = Script::Hang;
+    let id = rig.start_run().await;
+    rig.until(id, "running", |run| run["status"] == "running")
+        .await;
+    rig.post(
+        &format!("/runs/{id}/cancel"),
+        json!({"reason": "wrong job"}),
+    )
+    .await;
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "canceled", "{run}");
+    assert!(run["reason"].as_str().unwrap().contains("wrong job"));
+    let (status, again) = rig.try_post(&format!("/runs/{id}/cancel"), json!({})).await;
+    assert_eq!((status, &again["code"]), (409, &json!("conflict")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_waits_for_its_client_and_says_so() {
+    let mut rig = Rig::whole().await;
+    rig.client = None;
+    let gone = async {
+        while rig.get("/clients/one").await["connected"] == true {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(super::rig::LIMIT, gone).await.unwrap();
+    let id = rig.start_run().await;
+    let run = rig
+        .until(id, "waiting", |run| run["status"] == "waiting")
+        .await;
+    assert!(
+        run["waiting"]
+            .as_str()
+            .unwrap()
+            .contains("client one is not connected"),
+        "{run}"
+    );
+    let second = rig.start_run().await;
+    rig.until(second, "waiting", |run| run["status"] == "waiting")
+        .await;
+    rig.post(&format!("/runs/{second}/cancel"), json!({})).await;
+    assert_eq!(rig.over(second).await["status"], "canceled");
+    rig.start_client();
+    assert_eq!(rig.over(id).await["status"], "ok");
+}
