@@ -41,6 +41,8 @@ pub struct Memory {
     sent: AtomicU64,
     /// Pages it may give: roots of the run, and what pages given name.
     pub offered: Mutex<HashSet<PageId>>,
+    /// Each segment takes this long.
+    pub pace_ms: AtomicU64,
     /// Refuses everything from this many sent bytes on; 0 = never.
     pub breaks_at: AtomicU64,
 }
@@ -55,6 +57,8 @@ impl Memory {
                 reason: "the test says so".into(),
             });
         }
+        let pace = self.pace_ms.load(SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(pace));
         let mut plain = Vec::new();
         segment.open(&mut plain).unwrap();
         Ok(plain)

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
 use common::object::attribute::marks;
@@ -57,7 +58,7 @@ fn a_full_then_nothing_changed_then_a_full_again() {
         client.check(&again);
     }
     assert!(client.storage.asked.lock().is_empty(), "ids of the base are never asked");
-    assert_eq!(client.storage.pages_got.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(client.storage.pages_got.load(SeqCst), 0);
 }
 
 #[test]
@@ -351,12 +352,21 @@ fn a_storage_lost_half_way_leaves_a_run_that_resumes() {
         fs::write(client.path(&format!("m{n:02}")), noise(1000 + n, 3 << 20)).unwrap();
     }
     client.checkpoint_s = 1;
-    client.storage.breaks_at.store(40 << 20, std::sync::atomic::Ordering::SeqCst);
+    client.storage.pace_ms.store(60, SeqCst);
+    client.storage.breaks_at.store(40 << 20, SeqCst);
     let error = client.try_run("full", &Stop::default()).unwrap_err();
     assert_eq!(error.outcome(), "incomplete", "{error}");
-    client.storage.breaks_at.store(0, std::sync::atomic::Ordering::SeqCst);
+    client.storage.breaks_at.store(0, SeqCst);
+    client.storage.pace_ms.store(0, SeqCst);
     client.resume = client.storage.checkpoints.lock().last().copied();
+    let unfinished = client.storage.tree(&client.resume.unwrap());
+    let data = &unfinished[&client.key("")];
+    assert_eq!(data.marks, marks::UNFINISHED);
+    let files = unfinished.values().filter(|e| e.kind == Kind::File).count() as u64;
     let saved = client.save("full");
+    assert!(files > 0);
+    assert_eq!(saved.counts.files_read, saved.counts.files - files);
+    client.resume = None;
     client.check(&saved);
 }
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use crate::attributes::look::Looked;
 
-/// Groups remembered at once.
-const MOST_GROUPS: usize = 256 << 10;
+/// Groups remembered at once; the tree keeps an entry for each.
+const MOST_GROUPS: usize = 64 << 10;
 
 /// Device, inode and change time: a reused inode is another file.
 pub type LinkId = (u64, u64, i64);

@@ -378,10 +378,12 @@ impl Walker<'_> {
         error: io::Error,
     ) -> Result<(), Stopped> {
         one(&self.tally.unsaved);
-        self.log.warning(format!(
-            "{} cannot be read, its last saved state is kept: {error}",
-            Shown(&self.path)
-        ));
+        let path = Shown(&self.path);
+        self.log.warning(if error.kind() == io::ErrorKind::NotFound {
+            format!("include {path} does not exist; what was last saved of it is kept")
+        } else {
+            format!("{path} cannot be read, its last saved state is kept: {error}")
+        });
         let name = self.batch.name(name);
         self.batch.events.push(Event::Lost {
             name,
