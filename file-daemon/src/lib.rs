@@ -3,6 +3,8 @@
 //! Read bottom up: what a FileSet selects, how attributes are read and set, the local state, the storage's port, the scan,
 //! the two pipelines, the daemon around them.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod failure;
 pub mod config;
 pub mod select;

@@ -47,6 +47,7 @@ fn as_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+#[allow(clippy::needless_pass_by_value)] // the shape `apply` calls
 fn none_missed(kind: Shortfall, e: std::io::Error) {
     panic!("{kind:?}: {e}");
 }

@@ -7,6 +7,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::after;
+use tokio_util::sync::CancellationToken;
+
 /// Longest part of the command's error output that is kept.
 const MOST_OUTPUT: u64 = 4096;
 /// Between two looks whether the command has ended.
@@ -44,6 +47,12 @@ pub enum CommandError {
         status: String,
         /// What it wrote to its error output.
         said: String,
+    },
+    /// The run was canceled.
+    #[error("the run was canceled, and {program:?} stopped")]
+    Canceled {
+        /// The program.
+        program: String,
     },
     /// It does not end.
     #[error("{program:?} did not end within {} s after its input ended and was stopped", limit.as_secs())]
@@ -112,11 +121,11 @@ impl CommandInput {
         })
     }
 
-    /// Ends the input and waits for the command, at most `limit`.
+    /// Ends the input and waits for the command, at most `limit`, or until `stop` is canceled.
     ///
     /// # Errors
-    /// It ended with an error, or not at all.
-    pub fn finish(mut self, limit: Duration) -> Result<(), CommandError> {
+    /// It ended with an error, or not at all, and was stopped.
+    pub fn finish(mut self, limit: Duration, stop: &CancellationToken) -> Result<(), CommandError> {
         self.input = None;
         let started = Instant::now();
         loop {
@@ -131,7 +140,11 @@ impl CommandInput {
                         said,
                     });
                 }
-                Ok(None) if started.elapsed() < limit => std::thread::sleep(LOOK_EVERY),
+                Ok(None) if stop.is_cancelled() => return Err(CommandError::Canceled { program }),
+                Ok(None) if started.elapsed() < limit => {
+                    // The timer never fails; what counts is that time passes.
+                    let _ = after(LOOK_EVERY).recv();
+                }
                 Ok(None) => return Err(CommandError::Hangs { program, limit }),
                 Err(source) => {
                     return Err(CommandError::Input {
@@ -186,7 +199,9 @@ mod tests {
         let mut command = CommandInput::start(&sh(&format!("cat > {}", out.display()))).unwrap();
         command.write(b"part one, ").unwrap();
         command.write(b"part two").unwrap();
-        command.finish(Duration::from_secs(20)).unwrap();
+        command
+            .finish(Duration::from_secs(20), &CancellationToken::new())
+            .unwrap();
         assert_eq!(std::fs::read(out).unwrap(), b"part one, part two");
     }
 
@@ -196,7 +211,7 @@ mod tests {
             CommandInput::start(&sh("cat >/dev/null; echo no such database >&2; exit 3")).unwrap();
         command.write(b"x").unwrap();
         let text = command
-            .finish(Duration::from_secs(20))
+            .finish(Duration::from_secs(20), &CancellationToken::new())
             .unwrap_err()
             .to_string();
         assert!(
@@ -217,7 +232,9 @@ mod tests {
     #[test]
     fn a_command_that_does_not_end_is_stopped() {
         let command = CommandInput::start(&sh("exec sleep 1000")).unwrap();
-        let error = command.finish(Duration::from_millis(50)).unwrap_err();
+        let error = command
+            .finish(Duration::from_millis(50), &CancellationToken::new())
+            .unwrap_err();
         assert!(matches!(error, CommandError::Hangs { .. }), "{error}");
     }
 }

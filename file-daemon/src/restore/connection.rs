@@ -76,9 +76,17 @@ impl Connection {
         let (out, messages) = mpsc::channel(AHEAD);
         let (done, windows) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
+            let writing = write(writer, windows);
+            tokio::pin!(writing);
             tokio::select! {
-                () = read(reader, &out) => {}
-                error = write(writer, windows) => tell(&out, error).await,
+                () = read(reader, &out) => {
+                    // Everything came. The last windows are still answered, and the end is a clean one.
+                    tokio::select! {
+                        _ = &mut writing => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                error = &mut writing => tell(&out, error).await,
                 () = stop.cancelled() => {
                     let canceled = io::Error::new(io::ErrorKind::Interrupted, "canceled");
                     tell(&out, Some(StreamError::Connection(canceled))).await;

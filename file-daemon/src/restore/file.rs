@@ -133,20 +133,13 @@ impl Pending {
         }
     }
 
-    /// Writes a checked chunk that stands at `offset` of the content. The last piece publishes the file.
-    pub fn write(
-        &self,
-        shared: &Shared<'_>,
-        applier: &mut Applier,
-        offset: u64,
-        id: ChunkId,
-        bytes: &[u8],
-    ) {
+    /// Writes a checked chunk: offset in the content, name, bytes. The last piece publishes the file.
+    pub fn write(&self, shared: &Shared<'_>, applier: &mut Applier, piece: (u64, ChunkId, &[u8])) {
         let mut progress = self.progress.lock();
         if !matches!(progress.state, State::Waiting | State::Open(_)) {
             return;
         }
-        let written = self.try_write(shared, applier, &mut progress, (offset, id, bytes));
+        let written = self.try_write(shared, applier, &mut progress, piece);
         self.settle(shared, &mut progress, written);
     }
 

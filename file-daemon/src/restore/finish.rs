@@ -31,10 +31,10 @@ pub fn finish(shared: &Shared<'_>, applier: &mut Applier, directory: &Arc<Direct
             }
             shared.handles.forget(directory.key);
         }
-        Some(State::Absent) => {
+        Some(State::Absent) if !directory.implied => {
             shared.tally.directories.fetch_add(1, Relaxed);
         }
-        Some(State::Kept | State::Failed) | None => {}
+        Some(State::Absent | State::Kept | State::Failed) | None => {}
     }
 }
 

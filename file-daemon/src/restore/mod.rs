@@ -36,12 +36,12 @@ pub use source::{Message, RestoreSource, StreamError};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
+mod connection_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod hostile_tests;
 #[cfg(test)]
 pub mod test_server;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 pub(crate) mod tests;
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod connection_tests;

@@ -6,8 +6,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use common::name::Shown;
 use common::object::entry::Entry;
-use common::protocol::orders::Replace;
+use common::protocol::orders::{Replace, Severity};
 use rustix::fs::{RenameFlags, renameat, renameat_with};
 use rustix::io::Errno;
 
@@ -117,6 +118,11 @@ pub fn rename(
     }
     match renameat(directory, temporary, directory, name) {
         Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
+            let text = format!(
+                "the directory {} is replaced by something else, with all below",
+                Shown(name)
+            );
+            shared.line(Severity::Notice, text);
             remove(directory, name)?;
             Ok(renameat(directory, temporary, directory, name)?)
         }

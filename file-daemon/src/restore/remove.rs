@@ -23,7 +23,7 @@ const MOST_PASSES: usize = 10_000;
 pub fn remove(directory: impl AsFd, name: &[u8]) -> io::Result<()> {
     match unlink(&directory, name) {
         Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR) => remove_tree(directory.as_fd().try_clone_to_owned()?, name),
+        Err(Errno::ISDIR) => remove_tree(&directory.as_fd().try_clone_to_owned()?, name),
         other => Ok(other?),
     }
 }
@@ -57,9 +57,9 @@ pub fn make_mutable(directory: impl AsFd, name: &[u8]) {
 type Level = (OwnedFd, Vec<u8>, Vec<Vec<u8>>);
 
 /// Each pass goes down to a first directory without directories, empties and removes what it can on the way back.
-fn remove_tree(parent: OwnedFd, name: &[u8]) -> io::Result<()> {
+fn remove_tree(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     for _ in 0..MOST_PASSES {
-        match remove_levels(&parent, name) {
+        match remove_levels(parent, name) {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(e) if e.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => return Ok(()),

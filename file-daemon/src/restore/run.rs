@@ -19,7 +19,7 @@ use super::items::Intake;
 use super::order::{Mode, Plan};
 use super::outcome::{RestoreOutcome, Status, Tally};
 use super::source::{Message, RestoreSource, StreamError};
-use super::target::{Missing, open};
+use super::target::{Missing, nearest, open};
 use super::tree::Tree;
 use super::workers::{Queue, with_workers};
 use crate::chain;
@@ -41,6 +41,7 @@ pub fn run(
     context: &RestoreContext,
 ) -> RestoreOutcome {
     let plan = match Plan::new(order, &context.permit) {
+        Ok(plan) if plan.mode == Mode::DryRun => nearest(plan),
         Ok(plan) => plan,
         Err(e) => return refused(code::REFUSED, &e),
     };

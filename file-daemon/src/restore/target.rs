@@ -55,6 +55,31 @@ pub fn open(plan: &Plan, permit: &[Vec<u8>], make: Missing) -> Result<OwnedFd, T
     Ok(handle)
 }
 
+/// For a dry run to a folder that is not there: the nearest one above that is, with the rest as names to be made.
+#[must_use]
+pub fn nearest(mut plan: Plan) -> Plan {
+    let mut missing = Vec::new();
+    // What cannot be looked at is for `open` to complain about.
+    while !Path::new(OsStr::from_bytes(&plan.to))
+        .try_exists()
+        .unwrap_or(true)
+    {
+        let Some(slash) = plan.to.iter().rposition(|b| *b == b'/') else {
+            break;
+        };
+        let name = plan.to.split_off(slash.saturating_add(1));
+        if name.is_empty() {
+            break;
+        }
+        missing.push(name);
+        plan.to.truncate(slash.max(1));
+    }
+    missing.reverse();
+    missing.append(&mut plan.prefix);
+    plan.prefix = missing;
+    plan
+}
+
 /// What to do with a folder that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {

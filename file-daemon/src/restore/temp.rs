@@ -70,12 +70,19 @@ pub fn remove_leftovers(directory: impl AsFd) {
         let name = found.file_name();
         if let Some(pid) = owner_of(name.to_bytes())
             && pid != std::process::id()
-            && !std::path::Path::new(&format!("/proc/{pid}")).exists()
+            && !is_alive(pid)
         {
             // Somebody else may have removed it already, or it is not ours to remove: both are no loss.
             let _ = unlinkat(&directory, name, AtFlags::empty());
         }
     }
+}
+
+/// Whether the process may still be there; when nobody can say, it is.
+fn is_alive(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}"))
+        .try_exists()
+        .unwrap_or(true)
 }
 
 /// The process a temporary name belongs to; `None` for all other names.

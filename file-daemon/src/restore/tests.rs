@@ -342,6 +342,32 @@ fn exact_removes_extra_names_but_not_beside_the_selection() {
 }
 
 #[test]
+fn a_dry_run_to_a_folder_that_is_not_there_makes_nothing() {
+    let target = tempfile::tempdir().unwrap();
+    let to = target.path().join("new/folder");
+    let nodes = [Node::dir("d", vec![Node::file("f", b"content")])];
+    let dry = RestoreOrder {
+        mode: "dry-run".into(),
+        ..order(&to)
+    };
+    let server = Server {
+        names_only: true,
+        ..Server::default()
+    };
+    let (outcome, lines) = restore_stream(&dry, &mut server.stream(&nodes));
+    let lines: Vec<String> = lines.lock().iter().map(|(_, l)| l.clone()).collect();
+    assert_eq!(
+        lines,
+        [
+            "would make directory new/folder/d",
+            "would restore new/folder/d/f"
+        ]
+    );
+    assert_eq!((outcome.status, outcome.counts.entries), (Status::Ok, 2));
+    assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn directories_and_files_change_places() {
     let target = tempfile::tempdir().unwrap();
     let to = target.path();

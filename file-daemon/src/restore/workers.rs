@@ -16,12 +16,15 @@ use super::file::Pending;
 use super::special;
 use crate::attributes::Applier;
 
+/// Where a chunk goes: its slot in the segment, its offset in the content, the file.
+pub type Piece = (u32, u64, Arc<Pending>);
+
 /// What a worker does.
 pub enum Job {
     /// Makes something that needs no content.
     Make(Vec<Arc<Pending>>),
     /// Writes chunks of a segment: slot, offset in the content, file.
-    Deliver(Segment, Vec<(u32, u64, Arc<Pending>)>),
+    Deliver(Segment, Vec<Piece>),
 }
 
 /// Counts jobs under way; the stream's thread waits for none at the end of a window.
@@ -38,7 +41,7 @@ impl InFlight {
 
     fn done(&self) {
         let mut count = self.count.lock();
-        *count -= 1;
+        *count = count.saturating_sub(1);
         if *count == 0 {
             self.none.notify_all();
         }
@@ -50,6 +53,15 @@ impl InFlight {
         while *count > 0 {
             self.none.wait(&mut count);
         }
+    }
+}
+
+/// A job ends when this is dropped, also by a defect: nobody waits for a thread that is gone.
+struct Done<'a>(&'a InFlight);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.done();
     }
 }
 
@@ -96,6 +108,7 @@ pub fn with_workers<T>(shared: &Shared<'_>, lead: impl FnOnce(&Queue<'_>) -> T) 
 fn work(shared: &Shared<'_>, jobs: &Receiver<Job>, in_flight: &InFlight) {
     let (mut applier, mut plain) = (Applier::default(), Vec::new());
     for job in jobs {
+        let _done = Done(in_flight);
         if !shared.stopped() {
             match job {
                 Job::Make(all) => all
@@ -106,7 +119,6 @@ fn work(shared: &Shared<'_>, jobs: &Receiver<Job>, in_flight: &InFlight) {
                 }
             }
         }
-        in_flight.done();
     }
 }
 
@@ -122,7 +134,7 @@ fn deliver(
     shared: &Shared<'_>,
     applier: &mut Applier,
     plain: &mut Vec<u8>,
-    (segment, pieces): (&Segment, &[(u32, u64, Arc<Pending>)]),
+    (segment, pieces): (&Segment, &[Piece]),
 ) {
     if segment.decode(plain).is_err() {
         for (_, _, pending) in pieces {
@@ -141,7 +153,7 @@ fn deliver(
             .entry(*slot)
             .or_insert_with(|| ChunkId::of(bytes) == id)
         {
-            pending.write(shared, applier, *offset, id, bytes);
+            pending.write(shared, applier, (*offset, id, bytes));
         } else {
             damaged(
                 shared,
