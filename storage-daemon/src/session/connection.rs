@@ -137,7 +137,7 @@ impl Edge {
             mut reader, writer, ..
         } = connection;
         reader.limit_body(MAX_FRAME);
-        let _ = link.outbox.message(FrameType::Opened, &joined.opened);
+        let _ = link.outbox.offer_message(FrameType::Opened, &joined.opened);
         let incoming = Incoming {
             link,
             joined,
@@ -175,7 +175,7 @@ impl Edge {
         };
         let (outbox, outlet) = outbox();
         let (done, answers) = crossbeam_channel::bounded(64);
-        let _ = outbox.message(FrameType::Opened, &Opened::default());
+        let _ = outbox.offer_message(FrameType::Opened, &Opened::default());
         let (store, sending) = (sessions.store().clone(), outbox.clone());
         std::thread::spawn(move || {
             // A client that is gone needs no more.
@@ -378,7 +378,7 @@ impl Incoming {
                         reason = fault.text,
                         "data connection refused"
                     );
-                    let _ = self.link.outbox.message(FrameType::Fault, &fault);
+                    let _ = self.link.outbox.offer_message(FrameType::Fault, &fault);
                     return Ok(());
                 }
             }

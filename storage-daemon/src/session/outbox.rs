@@ -126,18 +126,26 @@ impl Outbox {
         self.queue.try_send(frame).map_err(|_| Gone)
     }
 
-    /// Sends a protobuf message.
+    /// Sends a protobuf message from a thread; waits like [`Outbox::send`].
     ///
     /// # Errors
     /// [`Gone`]
     pub fn message(&self, frame_type: FrameType, message: &impl Message) -> Result<(), Gone> {
+        self.send(frame_type, message.encode_to_vec(), Bytes::new())
+    }
+
+    /// Sends a protobuf message without waiting, from a task: like [`Outbox::offer`].
+    ///
+    /// # Errors
+    /// [`Gone`]
+    pub fn offer_message(&self, frame_type: FrameType, message: &impl Message) -> Result<(), Gone> {
         self.offer(frame_type, message.encode_to_vec())
     }
 
     /// Says why the connection ends, and ends it.
     pub fn fault(&self, fault: &Fault) {
         // A peer that is gone needs no reason.
-        let _ = self.message(FrameType::Fault, fault);
+        let _ = self.offer_message(FrameType::Fault, fault);
         self.end();
     }
 
