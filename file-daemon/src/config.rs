@@ -2,33 +2,12 @@
 //!
 //! The folder of the file is the daemon's own: `pki/` and `state/` lie beside it.
 
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use common::config::{LoadError, Place, Problem, Problems, Source, Spanned, load};
 use serde::Deserialize;
-
-/// Why the configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It says something it should not: line and remedy are in the text.
-    #[error("{}: {problem}", path.display())]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        problem: String,
-    },
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,16 +19,10 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct ClientSection {
     name: String,
-    director: Vec<String>,
-    #[serde(default = "everything")]
-    permit_backup: Vec<PathBuf>,
-    #[serde(default = "everything")]
-    permit_restore: Vec<PathBuf>,
+    director: Spanned<Vec<String>>,
+    permit_backup: Option<Vec<Spanned<PathBuf>>>,
+    permit_restore: Option<Vec<Spanned<PathBuf>>>,
     permit_commands: Option<Vec<String>>,
-}
-
-fn everything() -> Vec<PathBuf> {
-    vec![PathBuf::from("/")]
 }
 
 /// A configuration that was checked.
@@ -73,34 +46,27 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// [`ConfigError`]
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+    /// Not readable, or all that is wrong in it.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let (Document { client }, source) = load::<Document>(path)?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).to_owned();
         let folder = std::fs::canonicalize(&folder).unwrap_or(folder);
-        Self::parse(&text, folder).map_err(|problem| ConfigError::Wrong {
-            path: path.to_owned(),
-            problem,
-        })
-    }
-
-    fn parse(text: &str, folder: PathBuf) -> Result<Self, String> {
-        let Document { client } = toml::from_str(text).map_err(|e| e.to_string())?;
-        if client.director.is_empty() {
-            return Err("[client] director is empty: give at least one \"host:port\"".to_owned());
+        let mut problems = Problems::default();
+        if client.director.get_ref().is_empty() {
+            let place = Place::new(&source, client.director.span());
+            let problem = Problem::new(place, "director names no address");
+            problems.push(problem.remedy("write at least one \"host:port\""));
         }
-        Ok(Self {
+        let config = Self {
             name: client.name,
-            director: client.director,
-            permit_backup: absolute("permit_backup", &client.permit_backup)?,
-            permit_restore: absolute("permit_restore", &client.permit_restore)?,
+            director: client.director.into_inner(),
+            permit_backup: folders(client.permit_backup, &source, &mut problems),
+            permit_restore: folders(client.permit_restore, &source, &mut problems),
             permit_commands: client.permit_commands,
             folder,
-        })
+        };
+        problems.or(config).map_err(LoadError::Wrong)
     }
 
     /// The daemon's certificates.
@@ -129,19 +95,23 @@ pub fn first_text(name: &str, director: &[String]) -> String {
     )
 }
 
-fn absolute(what: &str, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
-    paths
-        .iter()
-        .map(|path| {
-            if path.is_absolute() {
-                let bytes = path.as_os_str().as_bytes();
-                Ok(bytes.to_vec())
-            } else {
-                let shown = path.display();
-                Err(format!("[client] {what}: {shown} is not an absolute path"))
-            }
-        })
-        .collect()
+/// The bytes of absolute paths; left out = everything.
+fn folders(
+    paths: Option<Vec<Spanned<PathBuf>>>,
+    source: &Arc<Source>,
+    problems: &mut Problems,
+) -> Vec<Vec<u8>> {
+    let Some(paths) = paths else {
+        return vec![b"/".to_vec()];
+    };
+    for path in paths.iter().filter(|path| !path.get_ref().is_absolute()) {
+        let shown = path.get_ref().display();
+        let place = Place::new(source, path.span());
+        let problem = Problem::new(place, format!("{shown} is not an absolute path"));
+        problems.push(problem.remedy(format!("write \"/{shown}\", or where it is")));
+    }
+    let bytes = |path: &Spanned<PathBuf>| path.get_ref().as_os_str().as_bytes().to_vec();
+    paths.iter().map(bytes).collect()
 }
 
 #[cfg(test)]
@@ -149,20 +119,35 @@ fn absolute(what: &str, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Config, LoadError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
     #[test]
-    fn the_first_file_reads_back_and_mistakes_are_named() {
-        let text = first_text("web01", &["backup.example:9311".to_owned()]);
-        let config = Config::parse(&text, PathBuf::from("/x")).unwrap();
+    fn the_first_file_reads_back_and_mistakes_are_named_with_their_line() {
+        let config = read(&first_text("web01", &["backup.example:9311".to_owned()])).unwrap();
         assert_eq!((config.name.as_str(), config.director.len()), ("web01", 1));
         assert_eq!(config.permit_backup, [b"/".to_vec()]);
-        assert_eq!(config.state(), PathBuf::from("/x/state"));
+        assert!(config.state().ends_with("state"));
         for (text, says) in [
-            ("[client]\nname = \"a\"\ndirector = []", "director is empty"),
-            ("[client]\nname = \"a\"\ndirector = [\"h:1\"]\npermit_backup = [\"home\"]", "not an absolute path"),
-            ("[client]\nname = \"a\"\ndirector = [\"h:1\"]\npermits = 1", "line 4"),
+            (
+                "[client]\nname = \"a\"\ndirector = []",
+                ["client.toml:3", "director names no address"],
+            ),
+            (
+                "[client]\nname = \"a\"\ndirector = [\"h:1\"]\npermit_backup = [\"home\"]",
+                ["client.toml:4", "home is not an absolute path"],
+            ),
+            (
+                "[client]\nname = \"a\"\ndirector = [\"h:1\"]\npermits = 1",
+                ["client.toml:4", "permits"],
+            ),
         ] {
-            let problem = Config::parse(text, PathBuf::new()).unwrap_err();
-            assert!(problem.contains(says), "{problem}");
+            let problem = read(text).unwrap_err().to_string();
+            assert!(says.iter().all(|part| problem.contains(part)), "{problem}");
         }
     }
 }

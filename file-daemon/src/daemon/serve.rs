@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::service::Service;
-use crate::config::{Config, ConfigError, first_text};
+use crate::config::{Config, first_text};
 
 /// Runs have this long to end when the daemon stops.
 const STOP_LIMIT: Duration = Duration::from_secs(9);
@@ -26,7 +26,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(9);
 pub enum ServeError {
     /// Its configuration.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] common::config::LoadError),
     /// Its certificates.
     #[error("cannot use the certificates of this daemon")]
     Pki(#[from] PkiError),
