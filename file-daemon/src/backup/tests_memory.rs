@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use bytes::Bytes;
 use common::fileset::{Command, FileSet, Include, Rule};
@@ -43,15 +43,14 @@ pub struct Memory {
     pub offered: Mutex<HashSet<PageId>>,
     /// Each segment takes this long.
     pub pace_ms: AtomicU64,
-    /// Refuses everything from this many sent bytes on; 0 = never.
-    pub breaks_at: AtomicU64,
+    /// Is lost once there is a checkpoint to resume from.
+    pub breaks: AtomicBool,
 }
 
 impl Memory {
     fn take(&self, segment: &Segment) -> Result<Vec<u8>, SinkError> {
-        let sent = self.sent.fetch_add(segment.payload.len() as u64, SeqCst);
-        let breaks_at = self.breaks_at.load(SeqCst);
-        if breaks_at > 0 && sent >= breaks_at {
+        self.sent.fetch_add(segment.payload.len() as u64, SeqCst);
+        if self.breaks.load(SeqCst) && !self.checkpoints.lock().is_empty() {
             return Err(SinkError::Lost {
                 storage: "memory".into(),
                 reason: "the test says so".into(),

@@ -348,15 +348,15 @@ fn output_of_commands_is_saved_and_a_failing_one_fails_the_run() {
 fn a_storage_lost_half_way_leaves_a_run_that_resumes() {
     let mut client = Client::new();
     sample(&client);
-    for n in 0..20 {
+    for n in 0..40 {
         fs::write(client.path(&format!("m{n:02}")), noise(1000 + n, 3 << 20)).unwrap();
     }
     client.checkpoint_s = 1;
-    client.storage.pace_ms.store(60, SeqCst);
-    client.storage.breaks_at.store(40 << 20, SeqCst);
+    client.storage.pace_ms.store(30, SeqCst);
+    client.storage.breaks.store(true, SeqCst);
     let error = client.try_run("full", &Stop::default()).unwrap_err();
     assert_eq!(error.outcome(), "incomplete", "{error}");
-    client.storage.breaks_at.store(0, SeqCst);
+    client.storage.breaks.store(false, SeqCst);
     client.storage.pace_ms.store(0, SeqCst);
     client.resume = client.storage.checkpoints.lock().last().copied();
     let unfinished = client.storage.tree(&client.resume.unwrap());
