@@ -29,8 +29,6 @@ use super::restore::{Plan, Restore};
 pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// A connection that has nothing to say shows that it lives.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// A client that writes a window to a slow disk is silent for so long at most.
-const RESTORE_IDLE: Duration = Duration::from_secs(600);
 /// Bytes of loads that wait over all connections.
 const ALL_LOADS: usize = 96 << 20;
 /// Longest frame of a backup connection: the longest load.
@@ -164,10 +162,7 @@ impl Edge {
             sending.end();
             drop(place);
         });
-        let Connection {
-            mut reader, writer, ..
-        } = connection;
-        reader.set_idle(RESTORE_IDLE);
+        let Connection { reader, writer, .. } = connection;
         Ok(answered(
             reader,
             done,
