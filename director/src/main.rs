@@ -37,11 +37,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            report(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => report(&error),
     }
 }
 
@@ -49,8 +45,9 @@ fn main() -> ExitCode {
     clippy::print_stderr,
     reason = "the log may be filtered, and check-config has none"
 )]
-fn report(error: &anyhow::Error) {
+fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("holdfast-director: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn serve(config: &std::path::Path) -> anyhow::Result<()> {
