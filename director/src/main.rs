@@ -1,6 +1,5 @@
 //! `holdfast-director --config DIR/director.toml [check-config]`
-
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,7 +22,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Checks the configuration and shows everything that is wrong; exit code 0 = nothing is.
+    /// Shows everything that is wrong with the configuration; exit code 0 = nothing is.
     CheckConfig,
 }
 
@@ -50,12 +49,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn serve(config: &std::path::Path) -> anyhow::Result<()> {
+fn serve(config: &Path) -> anyhow::Result<()> {
     init(&Logging::default())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    tokio::runtime::Runtime::new()?.block_on(async {
         let stop = common::shutdown::on_signals()?;
         director::server::run(config, Durability::Required, &stop).await?;
         Ok(())
