@@ -8,26 +8,7 @@ use std::fmt;
 
 use common::ids::JobId;
 
-/// How many backups may run at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// In the whole installation.
-    pub director: usize,
-    /// On one client.
-    pub client: usize,
-    /// To one Storage Daemon.
-    pub storage: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            director: 50,
-            client: 2,
-            storage: 20,
-        }
-    }
-}
+use crate::config::Limits;
 
 /// What a run does, as far as the limits care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

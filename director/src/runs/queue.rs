@@ -219,8 +219,8 @@ fn spawn(inner: &Arc<Inner>, row: Run, candidate: Candidate) {
         let (kind, state) = (row.kind, state_of(&row));
         let driven = Driven { inner: Arc::clone(&inner), live, log, row, state };
         let done = match kind {
-            RunKind::Backup => backup::drive(driven, follow).await,
-            _ => restore::drive(driven, follow).await,
+            RunKind::Backup => Box::pin(backup::drive(driven, follow)).await,
+            _ => Box::pin(restore::drive(driven, follow)).await,
         };
         inner.driven.lock().remove(&job_id);
         match done {

@@ -138,6 +138,7 @@ async fn a_director_that_was_away_settles_what_was_committed_meanwhile() {
     let order = rig.world.lock().backups.last().cloned().unwrap();
     rig.world.lock().commit(&ticket_of(&order));
     rig.start_director().await;
+    rig.client_says(id, "ok").await;
     let run = rig.over(id).await;
     assert_eq!(run["status"], "ok", "{run}");
     assert_eq!(rig.get("/snapshots").await["items"][0]["job_id"], id);
@@ -167,6 +168,7 @@ async fn a_run_goes_on_while_its_director_is_away() {
         .send(Body::Session(event))
         .await
         .unwrap();
+    rig.client_says(id, "ok").await;
     let run = rig.over(id).await;
     assert_eq!(run["status"], "ok", "{run}");
     assert_eq!(rig.world.lock().backups.len(), 1);
