@@ -28,7 +28,7 @@ use crate::store::lookup::LookupError;
 /// Windows that may be unanswered.
 const UNANSWERED: u64 = 2;
 /// Deepest directory: far beyond what a path can name.
-const MAX_DEPTH: usize = 4096;
+const MAX_DEPTH: usize = 8192;
 /// Deepest tree of list pages.
 const MAX_LIST_DEPTH: usize = 8;
 
