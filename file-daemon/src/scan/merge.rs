@@ -165,7 +165,8 @@ impl<'a> Merge<'a> {
             return self.enter_root(looked, place);
         }
         let found = self.look_up(name)?;
-        if self.is_unmounted(&found, looked, entering)? {
+        let path = || place.0.map_or_else(|| b"/".to_vec(), |within| within.path_of(name));
+        if self.is_unmounted(&found, looked, entering, &path)? {
             self.passing_over = true;
             return self.carry(found, name, looked);
         }
@@ -374,6 +375,7 @@ impl<'a> Merge<'a> {
         found: &Found,
         looked: Option<&Looked>,
         entering: Entering,
+        path: &dyn Fn() -> Vec<u8>,
     ) -> Result<bool, SinkError> {
         let (Entering::Include { empty: true }, Some(looked)) = (entering, looked) else {
             return Ok(false);
@@ -393,7 +395,7 @@ impl<'a> Merge<'a> {
             one(&self.set.tally.unsaved);
             self.set.log.warning(format!(
                 "include {} is empty and not the folder it was: not mounted? Its last saved state is kept",
-                common::name::Shown(found.base.as_ref().map_or(b"", |e| e.name.as_slice()))
+                common::name::Shown(&path())
             ));
         }
         Ok(unmounted)
