@@ -220,3 +220,28 @@ fn a_spool_that_cannot_be_written_is_named() {
     assert!(says(&lines, &place), "{:?}", lines.lock());
     assert_eq!(std::fs::read(folder.join("plain")).unwrap(), b"text");
 }
+
+#[test]
+fn a_comparison_in_place_looks_for_no_file() {
+    let tmp = tempfile::tempdir().unwrap();
+    let folder = tmp.path().canonicalize().unwrap();
+    let nodes = saved(&folder, b"dump");
+    restore(
+        &in_place(&folder, "cat >/dev/null"),
+        &mut Server::default().stream(&nodes),
+        |_| {},
+    );
+    let server = Server {
+        chunk_names: true,
+        ..Server::default()
+    };
+    let (context, lines) = context();
+    let order = in_place(&folder, "exit 1");
+    let outcome = crate::compare::run(&order, &mut server.stream(&nodes), &context);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", lines.lock());
+    assert!(
+        says(&lines, "no file to compare it with"),
+        "{:?}",
+        lines.lock()
+    );
+}
