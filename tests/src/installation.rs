@@ -568,8 +568,8 @@ pub fn job_id(run: &Value) -> u64 {
 }
 
 /// The last run that a command printed: one JSON value, or one a line.
-#[track_caller]
-fn last_run(reply: &Reply) -> Value {
+#[must_use]
+pub fn last_run(reply: &Reply) -> Value {
     if let Ok(value) = serde_json::from_str::<Value>(&reply.out) {
         return last_of(&value).clone();
     }

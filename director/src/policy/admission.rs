@@ -8,7 +8,16 @@ use std::fmt;
 
 use common::ids::JobId;
 
-use crate::config::Limits;
+/// How many backups may run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// In the whole installation.
+    pub director: usize,
+    /// On one client.
+    pub client: usize,
+    /// To one Storage Daemon.
+    pub storage: usize,
+}
 
 /// What a run does, as far as the limits care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use common::fileset::Command;
 use common::name::Shown;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
-use super::content::{Cutter, StreamError, Stored};
+use super::content::{Cutter, Stored, StreamError};
 use super::known::Known;
 use super::upload::Upload;
 use crate::runlog::RunLog;
@@ -39,7 +39,10 @@ pub enum CommandError {
         reason: String,
     },
     /// It said that it failed.
-    #[error("command {program} for {} failed: {status}; its output is not saved", Shown(path))]
+    #[error(
+        "command {program} for {} failed: {status}; its output is not saved",
+        Shown(path)
+    )]
     Failed {
         /// The program.
         program: String,

@@ -234,7 +234,11 @@ impl Tree<'_> {
                 entries: counts.entries,
                 bytes: counts.protected_bytes,
             };
-            let kept = self.set.reading.pages.with_state(|s| s.remember(root, facts));
+            let kept = self
+                .set
+                .reading
+                .pages
+                .with_state(|s| s.remember(root, facts));
             if let Err(e) = kept {
                 tracing::debug!("checkpoint not remembered: {e}");
             }

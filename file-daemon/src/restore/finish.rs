@@ -45,8 +45,11 @@ fn finish_made(
     made: &Made,
 ) -> io::Result<()> {
     let handle = shared.handles.of(directory)?;
+    // What is mounted on a folder of the target may hold what the snapshot never looked at.
+    let above = directory.parent.as_ref().and_then(|parent| parent.made());
+    let is_mounted = above.is_some_and(|above| above.dev != made.dev);
     let removes = shared.plan.extra == Extra::Remove && made.existed && !directory.implied;
-    if removes && !directory.is_incomplete() && !shared.stopped() {
+    if removes && !is_mounted && !directory.is_incomplete() && !shared.stopped() {
         remove_extra(shared, directory, &handle)?;
     }
     if shared.plan.mode != RunMode::Restore || (made.existed && made.attributes == Choice::Keep) {

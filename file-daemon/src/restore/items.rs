@@ -107,7 +107,9 @@ impl<'a> Intake<'a> {
                 if self.tree.removes_extra() {
                     parent.directory.remember(&entry.name);
                 }
-                let role = if implied {
+                // A folder above an include stands in the snapshot, but what else it holds was never looked at: to take
+                // it for whole would make `exact` remove everything beside the include.
+                let role = if implied || entry.marks & marks::IMPLIED != 0 {
                     Role::Implied
                 } else {
                     Role::Selected

@@ -1,14 +1,16 @@
 //! Removes a name with all below it, by handles, without following links and without recursion.
+//!
+//! Never enters another mount: what is mounted below a folder was not part of it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, openat, openat2,
+    renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::handles::open_directory;
 use crate::attributes::flags;
 
 /// Deepest tree that is removed while every level stays open.
@@ -51,6 +53,17 @@ pub fn make_mutable(directory: impl AsFd, name: &[u8]) {
         // When it fails, the removal that follows says so.
         let _ = flags::write(&handle, now & !(flags::IMMUTABLE | flags::APPEND));
     }
+}
+
+/// Opens the directory `name` in `parent` for removal: `EXDEV` when something is mounted there.
+fn open_directory(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let confined = ResolveFlags::BENEATH
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS
+        | ResolveFlags::NO_XDEV;
+    // No fallback for kernels that lack this: a removal that cannot be confined is refused.
+    Ok(openat2(parent, name, flags, Mode::empty(), confined)?)
 }
 
 /// An open directory, its name, and the names of the directories left in it.

@@ -344,6 +344,36 @@ fn exact_removes_extra_names_but_not_beside_the_selection() {
 }
 
 #[test]
+fn exact_removes_nothing_beside_an_include_when_the_whole_snapshot_is_restored() {
+    let target = tempfile::tempdir().unwrap();
+    let to = target.path();
+    std::fs::create_dir_all(to.join("var/include")).unwrap();
+    std::fs::create_dir_all(to.join("var/lib/other")).unwrap();
+    for name in ["var/beside", "var/lib/other/y", "var/include/extra"] {
+        std::fs::write(to.join(name), b"old").unwrap();
+    }
+    // As a whole snapshot is streamed: the folder above the include is an entry like all others, but for its mark.
+    let mut above = Node::dir(
+        "var",
+        vec![Node::dir("include", vec![Node::file("f", b"new")])],
+    );
+    above.entry.marks = common::object::attribute::marks::IMPLIED;
+    let exact = RestoreOrder {
+        exact: true,
+        ..order(to)
+    };
+    let (outcome, lines) = restore(&exact, &[above]);
+    assert_eq!(
+        (outcome.status, outcome.removed),
+        (Status::Ok, 1),
+        "{:?}",
+        lines.lock()
+    );
+    assert!(!to.join("var/include/extra").exists());
+    assert!(to.join("var/beside").exists() && to.join("var/lib/other/y").exists());
+}
+
+#[test]
 fn a_dry_run_to_a_folder_that_is_not_there_makes_nothing() {
     let target = tempfile::tempdir().unwrap();
     let to = target.path().join("new/folder");

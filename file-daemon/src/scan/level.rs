@@ -92,7 +92,10 @@ impl Levels {
         if at.identity()? == expected {
             Ok(at)
         } else {
-            Err(io::Error::new(io::ErrorKind::NotFound, "it was replaced while it was gone through"))
+            Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was replaced while it was gone through",
+            ))
         }
     }
 }

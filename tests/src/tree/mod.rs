@@ -10,6 +10,7 @@ pub mod links;
 pub mod mutate;
 pub mod names;
 pub mod plain;
+pub mod settled;
 pub mod sparse;
 pub mod special;
 pub mod times;

@@ -5,6 +5,7 @@ use tests::compare::{self, Compare, assert_same};
 use tests::installation::{job_id, restored};
 use tests::seed::Seed;
 use tests::tree::plain::Plain;
+use tests::tree::settled::wait_until_settled;
 use tests::tree::{everything, mutate, plain};
 
 use crate::shared;
@@ -54,6 +55,7 @@ fn nothing_is_read_sent_or_stored_when_nothing_changed_and_a_full_reads_all() {
     };
     plain::make(&source, &Seed::new(2), shape);
     holdfast.job_over("unchanged", &source);
+    wait_until_settled(&source);
     let first = &holdfast.backup("unchanged", 0)["counts"];
     assert_eq!(
         (&first["files"], &first["protected_bytes"]),
@@ -168,6 +170,7 @@ fn content_that_is_stored_already_is_not_stored_again() {
     let bytes = Seed::new(77).bytes(3_000_000);
     std::fs::write(source.join("one"), &bytes).unwrap();
     holdfast.job_over("copies", &source);
+    wait_until_settled(&source);
     let first = holdfast.backup("copies", 0);
     assert!(
         first["counts"]["stored_bytes"].as_u64().unwrap() > 2_900_000,

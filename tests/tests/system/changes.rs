@@ -7,6 +7,7 @@ use tests::folder::Folder;
 use tests::installation::restored;
 use tests::seed::Seed;
 use tests::tree::mutate::{self, Change};
+use tests::tree::settled::wait_until_settled;
 
 use crate::shared;
 
@@ -28,6 +29,7 @@ fn round(name: &str, change: impl FnOnce(&Path)) -> serde_json::Value {
     let source = holdfast.scratch(name);
     tree(&source);
     holdfast.job_over(name, &source);
+    wait_until_settled(&source);
     holdfast.backup(name, 0);
     change(&source);
     let run = holdfast.backup(name, 0);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tests::args;
 use tests::folder::Folder;
-use tests::installation::Installation;
+use tests::installation::{Installation, restored};
 
 use crate::shared;
 
@@ -95,29 +95,26 @@ fn never_touches_neither_content_nor_attributes_of_anything_that_was_there() {
     assert_eq!((folder.st_mode, folder.st_uid), (now.st_mode, now.st_uid));
 }
 
+/// Into a folder of the test's own, never in place: a mistake in what is removed must not reach the machine.
 #[test]
 fn exact_removes_what_was_not_there_in_restored_folders_only() {
     let holdfast = shared::installation();
     let source = changed(&holdfast, "exact");
-    std::fs::create_dir_all(source.join("extra-folder/below")).unwrap();
-    std::fs::write(source.join("extra-folder/below/x"), "x").unwrap();
-    let beside = source.with_file_name("exact-beside");
+    let to = holdfast.scratch("exact-to");
+    let place = restored(&to, &source);
+    std::fs::create_dir_all(place.join("extra-folder/below")).unwrap();
+    std::fs::write(place.join("extra-folder/below/x"), "x").unwrap();
+    let beside = place.with_file_name("beside");
     std::fs::write(&beside, "beside").unwrap();
-    holdfast.restore_with(args!["--job", "exact", "--in-place", "--exact"], 0);
-    let mut names: Vec<_> = Folder::open(&source).names().unwrap();
-    names.sort();
-    assert_eq!(
-        names,
-        [
-            b"absent".to_vec(),
-            b"newer".to_vec(),
-            b"older".to_vec(),
-            b"same".to_vec()
-        ]
-    );
+    let top = to.join("top");
+    std::fs::write(&top, "at the top").unwrap();
+    holdfast.restore_with(args!["--job", "exact", "--to", &to, "--exact"], 0);
+    let names = Folder::open(&place).names().unwrap();
+    let expected = ["absent", "newer", "older", "same"].map(|name| name.as_bytes().to_vec());
+    assert_eq!(names, expected);
     assert!(
-        beside.exists(),
-        "folders above are not restored, so nothing is removed there"
+        beside.exists() && top.exists(),
+        "folders above the include are not restored, so nothing is removed there"
     );
 }
 

@@ -38,8 +38,8 @@ pub const CRATES: &[Crate] = &[
             &["api", "web"],
             &["runs", "tasks"],
             &["catalog", "daemons", "notify", "authority"],
-            &["config"],
             &["policy"],
+            &["config"],
         ],
     },
     Crate {
