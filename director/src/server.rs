@@ -126,11 +126,9 @@ async fn serve(
         own_folders: own_folders.clone(),
     };
     let (registry, events) = Registry::new(facts, catalog.clone(), Arc::clone(keys.store()));
-    // The port may be any free one, so its number is known only once bound: the authority that makes tokens comes after.
-    let lent = Arc::new(Authority::new(Arc::clone(&keys), catalog.clone(), Vec::new()).await?);
+    // The port may be any free one: its number, which tokens name, is known only once it is bound.
     let hosts = hosts(settings, &keys);
-    let listener =
-        Listener::bind(&settings.director.listen, &hosts, (lent, registry.clone())).await?;
+    let listener = Listener::bind(&settings.director.listen, &hosts, &keys).await?;
     let listen: Vec<String> = listener
         .addresses()
         .iter()
@@ -173,7 +171,8 @@ async fn serve(
     });
     let tasks = Tasks::child_of(stop);
     let token = tasks.stop_token().clone();
-    tasks.spawn(async move { listener.run(router(app), &token).await });
+    let parties = (Arc::clone(&authority), registry.clone());
+    tasks.spawn(async move { listener.run(parties, router(app), &token).await });
     start_tasks(&tasks, (live, catalog), (&runs, &registry), term);
     let (token, renewing) = (tasks.stop_token().clone(), authority);
     tasks.spawn(async move { renewing.keep_renewed(&token, || {}).await });

@@ -126,6 +126,9 @@ pub struct Snapshot {
     /// Host name of the client.
     #[prost(string, tag = "21")]
     pub host: String,
+    /// Start of the scan by the client's clock, the one that is compared with its files' times; 0 = unknown.
+    #[prost(int64, tag = "22")]
+    pub scanned_ms: i64,
 }
 
 impl Snapshot {

@@ -47,6 +47,9 @@ pub struct Opened {
     /// Whether the ticket's second root (a checkpoint to resume from) is present.
     #[prost(bool, tag = "4")]
     pub resume_present: bool,
+    /// `scanned_ms` of the base's snapshot, for a client that lost its own note of it; 0 = unknown.
+    #[prost(int64, tag = "5")]
+    pub base_scanned_ms: i64,
 }
 
 /// Ids, numbered: "which of these do you have?"
@@ -247,6 +250,9 @@ pub struct Commit {
     /// As in the snapshot.
     #[prost(string, tag = "5")]
     pub host: String,
+    /// As in the snapshot.
+    #[prost(int64, tag = "6")]
+    pub scanned_ms: i64,
 }
 
 /// The snapshot is durable in a volume.

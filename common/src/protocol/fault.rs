@@ -23,6 +23,8 @@ pub mod code {
     pub const FULL: &str = "storage-full";
     /// Storage failed: I/O error.
     pub const STORAGE: &str = "storage-error";
+    /// A command of a FileSet failed.
+    pub const COMMAND: &str = "command-failed";
     /// The run was canceled.
     pub const CANCELED: &str = "canceled";
     /// Protocol major too far apart.

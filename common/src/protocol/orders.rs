@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::fault::Fault;
-use crate::fileset::FileSet;
+use crate::fileset::{Command, FileSet};
 use crate::object::snapshot::Counts;
 
 /// A Storage Daemon and how to reach it.
@@ -153,6 +153,9 @@ pub struct RestoreOrder {
     /// Content bytes expected, for progress; 0 = unknown.
     #[prost(uint64, tag = "13")]
     pub expected_bytes: u64,
+    /// Commands of the job's FileSet as it is now: in place, saved output goes into the `write` program of its path.
+    #[prost(message, repeated, tag = "14")]
+    pub commands: Vec<Command>,
 }
 
 /// Stop a run.

@@ -24,6 +24,9 @@ Examples:
   holdfast restore web01:/home --compare                with the disk; a difference is a warning
   holdfast restore web01:/home --in-place --dry-run     what would happen
 
+Saved output of a FileSet's command goes back into the command (`write`) with --in-place,
+and becomes a plain file anywhere else.
+
 Nothing is overwritten unless --in-place or --to says so. Progress is shown until it is over
 (--no-wait: not), the exit code is the restore's."
 )]

@@ -42,8 +42,7 @@ pub enum ListenerError {
 pub struct Listener {
     acceptor: Acceptor,
     front: HttpSide,
-    authority: Arc<Authority>,
-    registry: Registry,
+    keys: Arc<Keys>,
 }
 
 impl Listener {
@@ -54,9 +53,8 @@ impl Listener {
     pub async fn bind(
         addresses: &[String],
         hosts: &[String],
-        (authority, registry): (Arc<Authority>, Registry),
+        keys: &Arc<Keys>,
     ) -> Result<Self, ListenerError> {
-        let keys = authority.keys();
         let acceptor = Acceptor::bind(addresses, PURPOSES, keys.store().clone()).await?;
         let front = HttpSide {
             front: acceptor.http_front(),
@@ -66,8 +64,7 @@ impl Listener {
         Ok(Self {
             acceptor,
             front,
-            authority,
-            registry,
+            keys: Arc::clone(keys),
         })
     }
 
@@ -78,9 +75,12 @@ impl Listener {
     }
 
     /// Serves until `stop`, then ends all connections. HTTP clients are shown a fresh certificate each day.
-    pub async fn run<S: HttpService>(self, api: S, stop: &StopToken) {
-        let (authority, registry) = (self.authority, self.registry);
-        let keys = authority.keys().clone();
+    pub async fn run<S: HttpService>(
+        self,
+        (authority, registry): (Arc<Authority>, Registry),
+        api: S,
+        stop: &StopToken,
+    ) {
         let door = Arc::new(HttpDoor::default());
         let handler = move |accepted: Accepted, stop: StopToken| {
             let (authority, registry) = (authority.clone(), registry.clone());
@@ -101,7 +101,7 @@ impl Listener {
         };
         tokio::join!(
             self.acceptor.run(stop, handler),
-            self.front.keep_fresh(&keys, stop)
+            self.front.keep_fresh(&self.keys, stop)
         );
     }
 }

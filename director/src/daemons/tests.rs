@@ -50,29 +50,23 @@ impl Rig {
             heartbeat: Duration::from_millis(200),
             own_folders: vec![PathBuf::from("/own")],
         };
-        // The port is known only once bound: a first authority lends its name, the real one knows the address.
-        let lent = Authority::new(keys.clone(), catalog.clone(), vec![])
-            .await
-            .unwrap();
         let (registry, events) = Registry::new(facts, catalog.clone(), keys.store().clone());
         let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let any = ["127.0.0.1:0".to_owned()];
-        let listener = Listener::bind(&any, &hosts, (Arc::new(lent), registry.clone()))
-            .await
-            .unwrap();
+        let listener = Listener::bind(&any, &hosts, &keys).await.unwrap();
         let address = listener.addresses()[0].to_string();
         let addresses = vec![address.clone()];
-        let authority = Authority::new(keys, catalog.clone(), addresses)
-            .await
-            .unwrap();
+        let authority = Authority::new(keys, catalog.clone(), addresses);
+        let authority = Arc::new(authority.await.unwrap());
         let stop = StopToken::new();
         let stopped = stop.clone();
         let api = axum::Router::new().route("/hello", axum::routing::get(http::hello));
-        tokio::spawn(async move { listener.run(api, &stopped).await });
+        let parties = (authority.clone(), registry.clone());
+        tokio::spawn(async move { listener.run(parties, api, &stopped).await });
         Self {
             folder,
             catalog,
-            authority: Arc::new(authority),
+            authority,
             registry,
             events,
             address,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::api::restore::{Mode, RestoreRequest, Target};
 use common::api::runs::RestoreOf;
 use common::api::text::PathText;
+use common::fileset::Command;
 use common::ids::{Identity, PageId, Role, SnapshotId};
 use common::object::snapshot::Counts;
 use common::protocol::control::Body;
@@ -28,6 +29,7 @@ use super::plan::{enrolled, target, ticket};
 use super::point::{PointError, ResolvedPoint, resolve};
 use super::record::{Driven, Halt, now};
 use crate::catalog::{Daemon, NewRun, Origin, RunKind, RunStart, SnapshotState};
+use crate::config::Config;
 
 const ORDER_LIMIT: Duration = Duration::from_secs(30);
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
@@ -214,6 +216,9 @@ struct Ready {
     storage: Daemon,
     root: PageId,
     start: RunStart,
+    /// Of the job's FileSet as it is configured now. Never those of the snapshot's own text: a catalog that was built
+    /// anew has it from a Storage Daemon, and no Storage Daemon says what runs on a client.
+    commands: Vec<Command>,
 }
 
 /// Drives a restore to its end, or until the Director stops.
@@ -338,7 +343,15 @@ async fn ready(driven: &Driven, plan: &RestorePlan) -> Result<Result<Ready, Stri
         storage,
         root: snapshot.root,
         start,
+        commands: commands_of(&inner.config.get(), &snapshot.job),
     }))
+}
+
+/// The commands of a job's FileSet; none when the job is not configured any more.
+fn commands_of(config: &Config, job: &str) -> Vec<Command> {
+    let fileset = config.jobs.get(job).map(|job| &job.fileset);
+    let fileset = fileset.and_then(|name| config.filesets.get(name));
+    fileset.map_or_else(Vec::new, |fileset| fileset.ordered.commands.clone())
 }
 
 async fn order(
@@ -401,6 +414,7 @@ async fn order(
         mode: plan.request.mode.word().to_owned(),
         expected_entries: plan.expected_entries,
         expected_bytes: plan.expected_bytes,
+        commands: ready.commands.clone(),
     };
     let given = match inner.registry.must_get(ready.client.identity) {
         Ok(client) => client.order(Body::Restore(order), ORDER_LIMIT).await,

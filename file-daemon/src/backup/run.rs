@@ -105,6 +105,8 @@ pub struct Site<'a> {
     pub storage: Arc<dyn Storage>,
     /// Whether storage has the base, and the checkpoint to resume from.
     pub present: (bool, bool),
+    /// What storage says of when the base's scan began, by this client's clock; 0 = unknown.
+    pub base_scanned_ms: i64,
     /// The run's log.
     pub log: &'a RunLog,
     /// The run's counts.
@@ -152,18 +154,21 @@ fn trees(
     site: &Site<'_>,
     state: &SeriesState,
 ) -> (Option<Tree>, Option<Tree>) {
-    let tree = |root: &[u8], reuse| {
+    let tree = |root: &[u8], reuse, told_ms: i64| {
         let root = PageId::from_slice(root).ok()?;
         let facts = state.facts(&root);
         let expected = facts.unwrap_or_default();
         site.tally.expected_entries.store(expected.entries, Relaxed);
         site.tally.expected_bytes.store(expected.bytes, Relaxed);
-        if facts.is_none() && reuse {
+        // A snapshot remembers the time, too; no scan began later than this one.
+        let told_ms = (told_ms > 0).then_some(told_ms.min(site.now_ms));
+        let scanned_ms = facts.map(|f| f.scanned_ms).or(told_ms);
+        if scanned_ms.is_none() && reuse {
             site.log.notice(
                 "the local state of this job is new or was lost: every file is read again once",
             );
         }
-        let trusted_ms = facts.map_or(i64::MIN, |f| f.scanned_ms - TRUST_MARGIN_MS);
+        let trusted_ms = scanned_ms.map_or(i64::MIN, |ms| ms - TRUST_MARGIN_MS);
         Some(Tree {
             root,
             trusted_before_ns: trusted_ms.saturating_mul(1_000_000),
@@ -174,8 +179,8 @@ fn trees(
     let base = order.base.as_ref().filter(|_| has_base);
     let resume = order.resume.as_ref().filter(|_| has_resume);
     // The base last: what it expects counts.
-    let resume = resume.and_then(|r| tree(&r.root, true));
-    let base = base.and_then(|b| tree(&b.root, order.level != "full"));
+    let resume = resume.and_then(|r| tree(&r.root, true, 0));
+    let base = base.and_then(|b| tree(&b.root, order.level != "full", site.base_scanned_ms));
     (base, resume)
 }
 
@@ -377,6 +382,7 @@ fn commit(
         root_entry: encode_leaf(&[built.own]),
         system: std::env::consts::OS.to_owned(),
         host: common::net::enrol::host_name(),
+        scanned_ms: site.now_ms,
     };
     let snapshot = site.storage.commit(commit)?;
     let figures = site.storage.figures();

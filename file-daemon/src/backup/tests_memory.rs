@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 
 use bytes::Bytes;
 use common::fileset::{Command, FileSet, Include, Rule};
@@ -45,6 +45,8 @@ pub struct Memory {
     pub pace_ms: AtomicU64,
     /// Is lost once there is a checkpoint to resume from.
     pub breaks: AtomicBool,
+    /// When the scan of the last snapshot began, as told with it.
+    pub scanned_ms: AtomicI64,
 }
 
 impl Memory {
@@ -181,6 +183,7 @@ impl Storage for Memory {
             let missing = Fault::new(code::MISSING, "root page");
             return Err(SinkError::Refused(Arc::new(missing)));
         }
+        self.scanned_ms.store(commit.scanned_ms, SeqCst);
         let snapshot = Snapshot {
             root: commit.root,
             counts: commit.counts,
@@ -335,6 +338,7 @@ impl Client {
             state: self.folder.path().join("state"),
             storage: Arc::clone(&self.storage) as Arc<dyn Storage>,
             present: (true, true),
+            base_scanned_ms: self.storage.scanned_ms.load(SeqCst),
             log: &self.log,
             tally: &tally,
             stop,

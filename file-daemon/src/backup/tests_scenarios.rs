@@ -266,7 +266,18 @@ fn lost_or_damaged_state_costs_time_and_nothing_else() {
     let mut client = Client::new();
     sample(&client);
     let first = client.save("full");
-    fs::remove_dir_all(client.folder.path().join("state/series")).unwrap();
+    let lose = |client: &Client| {
+        fs::remove_dir_all(client.folder.path().join("state/series")).unwrap();
+    };
+    lose(&client);
+    let told = client.save("incremental");
+    assert_eq!(
+        (told.root, told.counts.files_read),
+        (first.root, 0),
+        "storage knows when the base was scanned"
+    );
+    lose(&client);
+    client.storage.scanned_ms.store(0, SeqCst);
     let again = client.save("incremental");
     assert_eq!(again.root, first.root);
     assert_eq!(again.counts.files_read, 32, "nothing vouches for the files");
@@ -287,6 +298,28 @@ fn lost_or_damaged_state_costs_time_and_nothing_else() {
     fs::write(client.path("d1/f1"), b"other").unwrap();
     let saved = client.save("incremental");
     client.check(&saved);
+}
+
+#[test]
+fn a_lost_state_trusts_no_file_that_changed_within_two_seconds_of_the_bases_scan() {
+    use std::os::unix::fs::MetadataExt;
+    let mut client = Client::new();
+    fs::write(client.path("file"), b"content").unwrap();
+    client.save("full");
+    let file = fs::metadata(client.path("file")).unwrap();
+    let changed_ms = file.ctime() * 1000 + file.ctime_nsec() / 1_000_000;
+    for (after_ms, read) in [(1_999, 1), (2_002, 0), (-5_000, 1), (i64::MAX / 2, 0)] {
+        fs::remove_dir_all(client.folder.path().join("state/series")).unwrap();
+        let told = changed_ms.saturating_add(after_ms);
+        client.storage.scanned_ms.store(told, SeqCst);
+        let saved = client.save("incremental");
+        assert_eq!(saved.counts.files_read, read, "{after_ms}");
+    }
+    // A time that has not come yet counts as now: the file is younger than two seconds then.
+    client.ahead_ms = changed_ms - common::clock::now_ms() + 10;
+    fs::remove_dir_all(client.folder.path().join("state/series")).unwrap();
+    client.storage.scanned_ms.store(i64::MAX, SeqCst);
+    assert_eq!(client.save("incremental").counts.files_read, 1);
 }
 
 #[test]

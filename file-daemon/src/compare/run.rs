@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::ids::ChunkId;
 use common::name::Shown;
+use common::object::attribute::marks;
 use common::object::entry::{Entry, Kind};
 use common::protocol::fault::{Fault, code};
 use common::protocol::orders::{RestoreOrder, Severity};
@@ -180,6 +181,14 @@ impl Comparison<'_> {
                     if begun.is_none_or(|d| d.implied) {
                         return;
                     }
+                }
+                if entry.marks & marks::COMMAND != 0 && self.shared.plan.commands.is_some() {
+                    let path = directory.path_of(&entry.name);
+                    let text = format!(
+                        "{} was saved from a command: there is no file to compare it with",
+                        Shown(&path)
+                    );
+                    return self.shared.line(Severity::Notice, text);
                 }
                 self.entries.push((number, directory, entry));
             }

@@ -98,6 +98,7 @@ async fn on_threads(
             state,
             storage: session,
             present: (greeting.base_present, greeting.resume_present),
+            base_scanned_ms: greeting.base_scanned_ms,
             log: &shared.log,
             tally: &shared.tally,
             stop: &shared.stop,

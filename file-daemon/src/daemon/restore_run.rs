@@ -52,6 +52,8 @@ async fn on_thread(
     let (for_log, for_progress) = (Arc::clone(run), (Arc::clone(run), Arc::clone(told)));
     let context = RestoreContext {
         permit: config.permit_restore.clone(),
+        permit_commands: config.permit_commands.clone(),
+        spool: config.state(),
         log: Box::new(move |severity, text| match severity {
             Severity::Info | Severity::Notice => for_log.log.notice(text),
             Severity::Warning => for_log.log.warning(text),

@@ -136,6 +136,7 @@ async fn store(accepted: Accepted, memory: Arc<Memory>, silent: Arc<AtomicBool>)
         window_bytes: 1 << 20,
         base_present: true,
         resume_present: true,
+        base_scanned_ms: 0,
     };
     writer
         .send_message(FrameType::Opened, &opened)

@@ -1,6 +1,7 @@
 //! What a restore is given by its caller, and what all its threads share.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use common::name::Shown;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::handles::Handles;
 use super::order::{Mode, Plan};
 use super::outcome::Tally;
+use super::spool::Spooled;
 use super::temp::TempNames;
 
 /// Most lines about single entries in a run's log; the rest is only counted.
@@ -27,6 +29,10 @@ pub type ProgressSink = Box<dyn Fn(Counts, &[u8]) + Send + Sync>;
 pub struct RestoreContext {
     /// Folders this client permits restores to (`permit_restore`).
     pub permit: Vec<Vec<u8>>,
+    /// Programs this client permits (`permit_commands`); `None` = any.
+    pub permit_commands: Option<Vec<String>>,
+    /// Folder for content that waits for its command: the client's state.
+    pub spool: PathBuf,
     /// The run's log.
     pub log: LogSink,
     /// Called at most a few times a second.
@@ -53,6 +59,8 @@ pub struct Shared<'a> {
     pub me: (u32, u32),
     /// Partly written files that are open now.
     pub open_files: AtomicU64,
+    /// Whole content that waits for its command until the stream has ended.
+    pub spooled: Mutex<Vec<Spooled>>,
     lines: AtomicU64,
     fatal: AtomicBool,
     why: Mutex<Option<String>>,
@@ -74,6 +82,7 @@ impl<'a> Shared<'a> {
             temp: TempNames::new(plan.job_id),
             me,
             open_files: AtomicU64::new(0),
+            spooled: Mutex::default(),
             lines: AtomicU64::new(0),
             fatal: AtomicBool::new(false),
             why: Mutex::new(None),

@@ -19,6 +19,7 @@ use super::context::Shared;
 use super::directory::Directory;
 use super::pieces::{Coverage, Layout};
 use super::publish::{Before, publish};
+use super::spool::{self, Spooled};
 use crate::attributes::Applier;
 use crate::attributes::flags;
 use crate::attributes::look::look_at;
@@ -43,6 +44,8 @@ pub struct Pending {
     pub entry: Box<Entry>,
     /// What stands at its name.
     pub before: Before,
+    /// The program and arguments that take its content, which then never becomes a file.
+    pub command: Option<Vec<String>>,
     content_bytes: u64,
     layout: Layout,
     progress: Mutex<Progress>,
@@ -82,6 +85,24 @@ impl Pending {
     /// A file that has not begun; `None` when its extents contradict its content.
     #[must_use]
     pub fn new(directory: Arc<Directory>, entry: Box<Entry>, before: Before) -> Option<Arc<Self>> {
+        Self::for_target(directory, entry, (before, None))
+    }
+
+    /// Content for a command, that has not begun; `None` when its extents contradict it.
+    #[must_use]
+    pub fn for_command(
+        directory: Arc<Directory>,
+        entry: Box<Entry>,
+        command: Vec<String>,
+    ) -> Option<Arc<Self>> {
+        Self::for_target(directory, entry, (Before::Free, Some(command)))
+    }
+
+    fn for_target(
+        directory: Arc<Directory>,
+        entry: Box<Entry>,
+        (before, command): (Before, Option<Vec<String>>),
+    ) -> Option<Arc<Self>> {
         let content_bytes = entry.content_bytes();
         let layout = Layout::new(entry.extents.as_deref(), content_bytes, entry.stat.size)?;
         directory.enter();
@@ -93,6 +114,7 @@ impl Pending {
             directory,
             entry,
             before,
+            command,
             content_bytes,
             layout,
             progress,
@@ -187,9 +209,14 @@ impl Pending {
             return Ok(());
         };
         let file = temporary.open(shared, &self.directory)?;
-        self.layout.parts(offset, bytes.len(), &mut |at, part| {
+        let written = self.layout.parts(offset, bytes.len(), &mut |at, part| {
             file.write_all_at(bytes.get(part).unwrap_or_default(), at)
-        })?;
+        });
+        if self.command.is_some() {
+            written.map_err(|e| spool::full(&shared.context.spool, &e))?;
+        } else {
+            written?;
+        }
         shared.tally.bytes.fetch_add(len, Relaxed);
         if len == self.content_bytes {
             return self.finish(shared, applier, progress);
@@ -197,6 +224,10 @@ impl Pending {
         progress.coverage.add(offset, len);
         if progress.coverage.is_whole(self.content_bytes) {
             return self.finish(shared, applier, progress);
+        }
+        if self.command.is_some() {
+            // A spool has no name to be opened by again.
+            return Ok(());
         }
         temporary.close_when_many(shared)
     }
@@ -217,6 +248,15 @@ impl Pending {
     }
 
     fn open_new(&self, shared: &Shared<'_>) -> io::Result<Temporary> {
+        if self.command.is_some() {
+            let file = spool::create(&shared.context.spool)?;
+            shared.open_files.fetch_add(1, Relaxed);
+            return Ok(Temporary {
+                name: Vec::new(),
+                file: Some(file),
+                inode: None,
+            });
+        }
         let directory = shared.handles.of(&self.directory)?;
         let (file, name) = shared.temp.create(&directory)?;
         shared.open_files.fetch_add(1, Relaxed);
@@ -241,6 +281,21 @@ impl Pending {
         let State::Open(temporary) = &mut progress.state else {
             return Ok(());
         };
+        if let Some(command) = &self.command {
+            shared.open_files.fetch_sub(1, Relaxed);
+            shared
+                .spooled
+                .lock()
+                .extend(temporary.file.take().map(|file| Spooled {
+                    path: self.path(),
+                    command: command.clone(),
+                    file,
+                    bytes: self.content_bytes,
+                }));
+            progress.state = State::Done(None);
+            self.directory.leave();
+            return Ok(());
+        }
         temporary.open(shared, &self.directory)?;
         let Some(file) = temporary.file.as_ref() else {
             return Ok(());
@@ -273,7 +328,9 @@ impl Pending {
             if temporary.file.is_some() {
                 shared.open_files.fetch_sub(1, Relaxed);
             }
-            if let Ok(directory) = shared.handles.of(&self.directory) {
+            if self.command.is_none()
+                && let Ok(directory) = shared.handles.of(&self.directory)
+            {
                 // Gone already is as good; what stays is removed by the next restore to this directory.
                 let _ = unlinkat(&directory, temporary.name.as_slice(), AtFlags::empty());
             }

@@ -246,6 +246,17 @@ impl<'a> Intake<'a> {
     /// Anything but a directory, its attributes complete.
     fn other(&mut self, number: u64, parent: &Numbered, entry: Box<Entry>) {
         let directory = &parent.directory;
+        if entry.marks & marks::COMMAND != 0 && self.shared.plan.commands.is_some() {
+            let path = [b"/", directory.path_of(&entry.name).as_slice()].concat();
+            if let Some(command) = self.shared.plan.command_for(&path) {
+                return self.to_command(number, parent, entry, command);
+            }
+            let text = format!(
+                "{} was saved from a command, and no command is configured to take it back: it becomes a file",
+                Shown(&path)
+            );
+            self.shared.line(Severity::Notice, text);
+        }
         let tally = &self.shared.tally;
         match self.tree.ensure(directory) {
             State::Made(_) | State::Absent => {}
@@ -272,6 +283,38 @@ impl<'a> Intake<'a> {
             }
             Ok(Some(before)) => self.start(number, Arc::clone(directory), entry, before),
         }
+    }
+
+    /// The output of a command, for the command that takes it back. What lies at its path is no matter.
+    fn to_command(
+        &mut self,
+        number: u64,
+        parent: &Numbered,
+        entry: Box<Entry>,
+        command: &[String],
+    ) {
+        self.current = parent.directory.path_of(&entry.name);
+        let shared = self.shared;
+        let program = command.first().map_or("", String::as_str);
+        let permitted = shared.context.permit_commands.as_ref();
+        if permitted.is_some_and(|all| !all.iter().any(|p| p == program)) {
+            let text = format!(
+                "this client does not permit the command {program:?}: see permit_commands in its client.toml"
+            );
+            return shared.failed(&self.current, &io::Error::other(text));
+        }
+        if shared.plan.mode == Mode::DryRun {
+            let (path, bytes) = (Shown(&self.current), entry.content_bytes());
+            shared.line(Severity::Info, format!("would give {path} to {program:?}"));
+            shared.tally.files.fetch_add(1, Relaxed);
+            shared.tally.bytes.fetch_add(bytes, Relaxed);
+            return;
+        }
+        let directory = Arc::clone(&parent.directory);
+        self.await_content(
+            number,
+            Pending::for_command(directory, entry, command.to_vec()),
+        );
     }
 
     /// What stands at the name, or `None` when the policy keeps it.
@@ -313,7 +356,11 @@ impl<'a> Intake<'a> {
             let e = io::Error::other("its content could not be read when it was backed up");
             return self.shared.failed(&self.current, &e);
         }
-        let Some(pending) = Pending::new(directory, entry, before) else {
+        self.await_content(number, Pending::new(directory, entry, before));
+    }
+
+    fn await_content(&mut self, number: u64, pending: Option<Arc<Pending>>) {
+        let Some(pending) = pending else {
             let e = io::Error::other("its extents contradict its content");
             return self.shared.failed(&self.current, &e);
         };

@@ -221,10 +221,9 @@ fn try_link(
             (&pending.entry.name, pending.before, &made),
         )
     });
-    if published.is_err() {
-        // The error that counts is the one above.
-        let _ = unlinkat(&to, temporary.as_slice(), AtFlags::empty());
-    }
+    // Gone after a rename, as a rule: one onto a name of the same file does nothing and keeps both names. An error that
+    // counts is the one above.
+    let _ = unlinkat(&to, temporary.as_slice(), AtFlags::empty());
     published.map(|()| inode)
 }
 

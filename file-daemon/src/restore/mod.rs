@@ -23,6 +23,7 @@ pub mod remove;
 pub mod run;
 pub mod source;
 pub mod special;
+pub mod spool;
 pub mod target;
 pub mod temp;
 pub mod tree;
@@ -34,6 +35,9 @@ pub use outcome::{RestoreOutcome, Status};
 pub use run::run;
 pub use source::{Message, RestoreSource, StreamError};
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod commands_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod connection_tests;

@@ -1,5 +1,6 @@
 //! The order of a restore, checked: where to, what is cut off the paths, what happens to existing files.
 
+use common::fileset::Command;
 use common::name::Shown;
 use common::protocol::orders::{Replace, RestoreOrder, Selection};
 
@@ -42,6 +43,8 @@ pub struct Plan {
     pub replace: Replace,
     /// What happens to what the snapshot does not hold.
     pub extra: Extra,
+    /// In place: programs that take saved output back, by path. Elsewhere `None`: all content becomes files.
+    pub commands: Option<Vec<Command>>,
 }
 
 /// An order that cannot be carried out.
@@ -101,12 +104,16 @@ impl Plan {
         if order.exact && !order.selection.as_ref().is_none_or(takes_whole_folders) {
             return Err(OrderError::ExactNeedsWholeFolders);
         }
+        let strip = parts("stripped path", &order.strip)?;
+        let prefix = parts("prefix", &order.prefix)?;
+        let in_place = to == b"/" && strip.is_empty() && prefix.is_empty();
         let plan = Self {
             job_id: order.job_id,
             mode,
             to,
-            strip: parts("stripped path", &order.strip)?,
-            prefix: parts("prefix", &order.prefix)?,
+            strip,
+            prefix,
+            commands: in_place.then(|| order.commands.clone()),
             replace,
             extra: if order.exact {
                 Extra::Remove
@@ -116,6 +123,14 @@ impl Plan {
         };
         plan.check_permit(&plan.to, permit)?;
         Ok(plan)
+    }
+
+    /// The program and its arguments that take the saved output at `path` back; `None` when it becomes a file.
+    #[must_use]
+    pub fn command_for(&self, path: &[u8]) -> Option<&[String]> {
+        let commands = self.commands.as_deref().unwrap_or_default();
+        let command = commands.iter().find(|command| command.path == path)?;
+        (!command.write.is_empty()).then_some(command.write.as_slice())
     }
 
     /// Refuses a folder (with all links resolved by the caller, or as ordered) that is below no permitted one.
@@ -215,6 +230,42 @@ mod tests {
             },
         ] {
             assert!(Plan::new(&bad, &all).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn commands_take_content_back_only_in_place() {
+        let command = |path: &str, write: &[&str]| Command {
+            path: path.into(),
+            read: vec!["dump".into()],
+            write: write.iter().map(|w| (*w).to_owned()).collect(),
+        };
+        let order = RestoreOrder {
+            to: b"/".to_vec(),
+            commands: vec![command("/db.sql", &["psql", "app"]), command("/list", &[])],
+            ..order()
+        };
+        let all = [b"/".to_vec()];
+        let plan = Plan::new(&order, &all).unwrap();
+        assert_eq!(plan.command_for(b"/db.sql").unwrap(), ["psql", "app"]);
+        assert_eq!(plan.command_for(b"/list"), None);
+        assert_eq!(plan.command_for(b"/db.sql2"), None);
+        for elsewhere in [
+            RestoreOrder {
+                to: b"/r".to_vec(),
+                ..order.clone()
+            },
+            RestoreOrder {
+                prefix: b"/r".to_vec(),
+                ..order.clone()
+            },
+            RestoreOrder {
+                strip: b"/home".to_vec(),
+                ..order.clone()
+            },
+        ] {
+            let plan = Plan::new(&elsewhere, &all).unwrap();
+            assert_eq!(plan.command_for(b"/db.sql"), None);
         }
     }
 

@@ -19,6 +19,7 @@ use super::items::Intake;
 use super::order::{Mode, Plan};
 use super::outcome::{RestoreOutcome, Status, Tally};
 use super::source::{Message, RestoreSource, StreamError};
+use super::spool::{Turn, give};
 use super::target::{Missing, nearest, open};
 use super::tree::Tree;
 use super::workers::{Queue, with_workers};
@@ -119,6 +120,12 @@ fn close(
         intake.name_unfinished();
     }
     intake.finish(why);
+    let turn = if matches!(ending, Ending::Whole) && !shared.stopped() {
+        Turn::Now
+    } else {
+        Turn::Never
+    };
+    let refused = give(shared, turn);
     let synced = sync(shared, intake);
     (shared.context.progress)(shared.tally.counts(), intake.current());
     match ending {
@@ -126,7 +133,7 @@ fn close(
             retry: true,
             ..fault(code::STORAGE, chain(e))
         }),
-        _ => synced,
+        _ => synced.or_else(|| refused.map(|why| fault(code::COMMAND, why))),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) fn context() -> (RestoreContext, Lines) {
     let log = Arc::clone(&lines);
     let context = RestoreContext {
         permit: vec![b"/".to_vec()],
+        permit_commands: None,
+        spool: std::env::temp_dir(),
         log: Box::new(move |severity, text| log.lock().push((severity, text))),
         progress: Box::new(|_, _| {}),
         stop: CancellationToken::new(),

@@ -47,6 +47,8 @@ pub struct Greeting {
     pub base_present: bool,
     /// Whether the checkpoint to resume from is there.
     pub resume_present: bool,
+    /// When the scan of the base began, milliseconds since the epoch by this client's clock; 0 = unknown.
+    pub base_scanned_ms: i64,
 }
 
 impl Session {
@@ -120,6 +122,7 @@ impl Session {
         let greeting = Greeting {
             base_present: opened.base_present,
             resume_present: opened.resume_present,
+            base_scanned_ms: opened.base_scanned_ms,
         };
         let session = Self {
             queue,

@@ -385,12 +385,14 @@ impl Backup {
             root_entry,
             system,
             host,
+            scanned_ms,
             ..
         } = message;
         let snapshot = Snapshot {
             root_entry,
             system,
             host,
+            scanned_ms,
             ..self.snapshot(root, message.counts)
         };
         let bytes = snapshot.to_bytes();

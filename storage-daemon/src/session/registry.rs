@@ -211,13 +211,15 @@ impl Sessions {
         let snapshot = SnapshotId::from_slice(&ticket.base)
             .ok()
             .and_then(|id| self.store.snapshots().get(&id));
-        let base_present = snapshot.is_some_and(|s| present(Some(&s.snapshot.root)));
+        let snapshot = snapshot.map(|stored| stored.snapshot);
+        let base_present = snapshot.as_ref().is_some_and(|s| present(Some(&s.root)));
         let resume = roots.get(usize::from(has_base)).copied();
         Opened {
             session,
             window_bytes: WINDOW_BYTES as u64,
             base_present,
             resume_present: present(resume),
+            base_scanned_ms: snapshot.map_or(0, |s| s.scanned_ms),
         }
     }
 

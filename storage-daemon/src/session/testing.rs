@@ -417,6 +417,7 @@ impl Client {
         let commit = Commit {
             root: root.0.to_vec(),
             counts: Some(Counts::default()),
+            scanned_ms: 1_700_000_000_123,
             ..Commit::default()
         };
         self.message(FrameType::Commit, &commit).await;

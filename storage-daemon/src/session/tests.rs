@@ -99,6 +99,7 @@ async fn an_incremental_reads_the_pages_of_its_base_and_nothing_else() {
     };
     let mut client = daemon.open(&base, 0).await;
     assert!(client.opened.base_present && !client.opened.resume_present);
+    assert_eq!(client.opened.base_scanned_ms, 1_700_000_000_123);
     let ask = |id: PageId| {
         Ask {
             batch: 4,

@@ -219,3 +219,39 @@ async fn a_run_waits_for_its_client_and_says_so() {
     rig.start_client();
     assert_eq!(rig.over(id).await["status"], "ok");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_is_told_the_commands_that_are_configured_now() {
+    let rig = Rig::whole().await;
+    rig.over(rig.start_run().await).await;
+    let request = || json!({"client": "one", "point": "latest", "paths": ["/c"], "to": "in_place"});
+    rig.world.lock().names = vec!["a", "c"];
+    rig.over(rig.start_run().await).await;
+    let path = rig.folder.path().join("conf.d/fileset-data.toml");
+    let plain = std::fs::read_to_string(&path).unwrap();
+    let commands =
+        "commands = [{ path = \"/c\", read = [\"dump\"], write = [\"load\", \"app\"] }]\n";
+    for (text, programs) in [
+        (plain.clone() + commands, vec!["load", "app"]),
+        (plain, vec![]),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        rig.post("/config/reload", json!({})).await;
+        let started = rig.post("/restores", request()).await;
+        let run = rig.over(started["run"]["job_id"].as_u64().unwrap()).await;
+        assert_eq!(run["status"], "ok", "{run}");
+        let order = rig.world.lock().restores.last().cloned().unwrap();
+        let told: Vec<_> = order
+            .commands
+            .iter()
+            .flat_map(|c| c.write.clone())
+            .collect();
+        assert_eq!(
+            (order.to, told),
+            (
+                b"/".to_vec(),
+                programs.into_iter().map(String::from).collect()
+            )
+        );
+    }
+}
