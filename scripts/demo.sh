@@ -85,11 +85,11 @@ show_and_go_on run demo --wait
 say "Look at it"
 show runs
 show snapshots
-show ls "$source_dir" | sed -n '1,25p'
+show ls --job demo "$source_dir" --limit 25
 
 say "Restore to $restored"
 clear_restored
-show_and_go_on restore --client local --job demo --to "$restored"
+show_and_go_on restore --job demo --to "$restored"
 
 say "Compare every file with the original: content, owner, mode, times, ACLs, attributes, links"
 cargo xtask compare "$source_dir" "$restored$source_dir"

@@ -1,6 +1,5 @@
 //! `holdfast-director --config DIR/director.toml [check-config]`
-
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,7 +22,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Checks the configuration and shows everything that is wrong; exit code 0 = nothing is.
+    /// Shows everything that is wrong with the configuration; exit code 0 = nothing is.
     CheckConfig,
 }
 
@@ -37,11 +36,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            report(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => report(&error),
     }
 }
 
@@ -49,16 +44,14 @@ fn main() -> ExitCode {
     clippy::print_stderr,
     reason = "the log may be filtered, and check-config has none"
 )]
-fn report(error: &anyhow::Error) {
+fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("holdfast-director: {error:#}");
+    ExitCode::FAILURE
 }
 
-fn serve(config: &std::path::Path) -> anyhow::Result<()> {
+fn serve(config: &Path) -> anyhow::Result<()> {
     init(&Logging::default())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    tokio::runtime::Runtime::new()?.block_on(async {
         let stop = common::shutdown::on_signals()?;
         director::server::run(config, Durability::Required, &stop).await?;
         Ok(())

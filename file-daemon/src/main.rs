@@ -16,7 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 struct Arguments {
     /// Configuration file; its folder holds certificates and state.
-    #[arg(long, value_name = "FILE", default_value = "/var/lib/holdfast/client/client.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/var/lib/holdfast/client/client.toml"
+    )]
     config: PathBuf,
     #[command(subcommand)]
     command: Option<Command>,

@@ -98,7 +98,10 @@ mod tests {
         log.close();
         let lines = log.take(usize::MAX);
         assert_eq!(lines.len() as u64, MOST_WARNINGS + 1);
-        assert_eq!(lines.last().map(|l| l.text.as_str()), Some("and 5 more warnings"));
+        assert_eq!(
+            lines.last().map(|l| l.text.as_str()),
+            Some("and 5 more warnings")
+        );
         assert_eq!(log.warnings(), MOST_WARNINGS + 5);
     }
 }

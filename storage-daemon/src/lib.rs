@@ -7,14 +7,10 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod config;
-pub mod control;
 pub mod daemon;
 pub mod device;
 pub mod format;
+pub mod offline;
 pub mod session;
 pub mod store;
 pub mod volume;
-pub mod volume_tool;
-
-#[cfg(test)]
-mod throughput_tests;

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 //! The program itself: starts, says ready, keeps a second one out, ends when told, looks at its volumes.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};

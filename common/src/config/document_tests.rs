@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used)]
 //! Every mistake is reported in one go, at its line, with a remedy.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 

@@ -11,8 +11,8 @@ use super::error::ApiError;
 use super::input::{Asked, Named, page_by_name};
 use super::runs::status;
 use crate::catalog::RunFilter;
+use crate::config::calendar::Line;
 use crate::config::{Config, Job as Configured};
-use crate::policy::schedule::Line;
 
 pub(super) async fn shown(
     app: &App,
@@ -32,7 +32,7 @@ pub(super) async fn shown(
     let next = schedule.and_then(|schedule| {
         let lines: Vec<Line> = schedule.runs.iter().map(|r| r.line.clone()).collect();
         let now = Timestamp::from_millisecond(common::clock::now_ms()).ok()?;
-        let next = crate::policy::schedule::next_of(&lines, now, &config.director.zone)?;
+        let next = crate::config::calendar::next_of(&lines, now, &config.director.zone)?;
         chrono::DateTime::from_timestamp_millis(next.as_millisecond())
     });
     let keep = job

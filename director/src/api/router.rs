@@ -115,6 +115,7 @@ async fn only_problems(request: Request, next: axum::middleware::Next) -> Respon
     problem.into_response()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text

@@ -7,7 +7,27 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::context::Context;
-use crate::policy::admission::Limits;
+
+/// How many backups may run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// In the whole installation.
+    pub director: usize,
+    /// On one client.
+    pub client: usize,
+    /// To one Storage Daemon.
+    pub storage: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            director: 50,
+            client: 2,
+            storage: 20,
+        }
+    }
+}
 
 /// The Director's own settings.
 #[derive(Debug, Clone, PartialEq)]

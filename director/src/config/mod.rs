@@ -4,6 +4,7 @@
 //! other (`resolve`). All errors are found at once. Never does a file with an error change what is in use, and what the
 //! API writes goes through the same check.
 
+pub mod calendar;
 mod catalog;
 mod client;
 mod context;
@@ -22,12 +23,12 @@ mod edit;
 mod live;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 mod tests;
 
 pub use catalog::CatalogSettings;
 pub use client::Client;
-pub use director::Director;
+pub use director::{Director, Limits};
 pub use edit::{Draft, EditError};
 pub use fileset::{FileSet, includes_of_text};
 pub use job::Job;

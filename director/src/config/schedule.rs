@@ -4,8 +4,8 @@ use common::api::runs::Level;
 use common::config::Spanned;
 use serde::Deserialize;
 
+use super::calendar::Line;
 use super::context::Context;
-use crate::policy::schedule::Line;
 
 /// What happens to times that passed while the Director was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

@@ -22,6 +22,8 @@ use tower::Service;
 const MAX_CONNECTIONS: usize = 512;
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 const STREAMS: u32 = 64;
+/// Requests under way when the Director stops are finished within this.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// Where an HTTP request comes from: an extension of each request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +128,11 @@ pub(super) async fn serve<S: HttpService>(
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
+            match tokio::time::timeout(STOP_LIMIT, connection.as_mut()).await {
+                Ok(ended) => ended,
+                // A stream of events has no end of its own.
+                Err(_) => return,
+            }
         }
     };
     if let Err(e) = ended {

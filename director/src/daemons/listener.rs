@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::net::acceptor::{Accepted, Acceptor, HttpFront, ListenError, Purpose};
 use common::net::issuer::IssueError;
@@ -76,10 +77,10 @@ impl Listener {
         self.acceptor.addresses()
     }
 
-    /// Serves until `stop`, then ends all connections. Renews the Director's own certificates meanwhile.
+    /// Serves until `stop`, then ends all connections. HTTP clients are shown a fresh certificate each day.
     pub async fn run<S: HttpService>(self, api: S, stop: &StopToken) {
         let (authority, registry) = (self.authority, self.registry);
-        let renewing = authority.clone();
+        let keys = authority.keys().clone();
         let door = Arc::new(HttpDoor::default());
         let handler = move |accepted: Accepted, stop: StopToken| {
             let (authority, registry) = (authority.clone(), registry.clone());
@@ -98,15 +99,9 @@ impl Listener {
                 }
             }
         };
-        let (owner, front) = (renewing, self.front);
-        let renewed = || {
-            if let Err(e) = front.renew(owner.keys()) {
-                tracing::error!("cannot renew the certificate for HTTP clients: {e}");
-            }
-        };
         tokio::join!(
             self.acceptor.run(stop, handler),
-            owner.keep_renewed(stop, renewed)
+            self.front.keep_fresh(&keys, stop)
         );
     }
 }
@@ -123,5 +118,18 @@ impl HttpSide {
         let now = common::clock::now_ms();
         self.front.show(keys.http_certificate(&self.hosts, now)?)?;
         Ok(())
+    }
+
+    /// A fresh certificate each day: it lives for weeks, so a day without one is no harm.
+    async fn keep_fresh(&self, keys: &Keys, stop: &StopToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(86_400)) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(e) = self.renew(keys) {
+                tracing::error!("cannot renew the certificate for HTTP clients: {e}");
+            }
+        }
     }
 }

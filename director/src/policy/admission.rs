@@ -19,16 +19,6 @@ pub struct Limits {
     pub storage: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            director: 50,
-            client: 2,
-            storage: 20,
-        }
-    }
-}
-
 /// What a run does, as far as the limits care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

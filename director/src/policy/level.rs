@@ -116,80 +116,88 @@ mod tests {
     #[test]
     fn level_and_base_follow_the_table() {
         use Level::{Differential as D, Full as F, Incremental as I};
-        let (good, bad) = (true, false);
-        // (asked, series as (level, good, FileSet), level, number of the base, word of the reason)
-        let table: &[(Level, &[(Level, bool, &str)], Level, Option<u64>, &str)] = &[
+        const GOOD: bool = true;
+        const BAD: bool = false;
+        type Row = (
+            Level,
+            &'static [(Level, bool, &'static str)],
+            Level,
+            Option<u64>,
+            &'static str,
+        );
+        // Asked, series as (level, good, FileSet), level, number of the base, word of the reason.
+        const TABLE: &[Row] = &[
             (I, &[], F, None, "no good snapshot"),
             (F, &[], F, None, "asked for"),
             (D, &[], F, None, "upgraded from differential"),
-            (I, &[(F, bad, "a")], F, None, "no good snapshot"),
-            (I, &[(F, good, "a")], I, Some(1), "since run 101"),
+            (I, &[(F, BAD, "a")], F, None, "no good snapshot"),
+            (I, &[(F, GOOD, "a")], I, Some(1), "since run 101"),
             (
                 I,
-                &[(F, good, "a"), (I, good, "a")],
+                &[(F, GOOD, "a"), (I, GOOD, "a")],
                 I,
                 Some(2),
                 "since run 102",
             ),
             (
                 I,
-                &[(F, good, "a"), (I, bad, "a")],
+                &[(F, GOOD, "a"), (I, BAD, "a")],
                 I,
                 Some(1),
                 "since run 101",
             ),
             (
                 I,
-                &[(F, good, "a"), (D, good, "a"), (I, bad, "a")],
+                &[(F, GOOD, "a"), (D, GOOD, "a"), (I, BAD, "a")],
                 I,
                 Some(2),
                 "since run 102",
             ),
             (
                 D,
-                &[(F, good, "a"), (I, good, "a")],
+                &[(F, GOOD, "a"), (I, GOOD, "a")],
                 D,
                 Some(1),
                 "since run 101",
             ),
             (
                 D,
-                &[(F, good, "a"), (F, good, "a"), (I, good, "a")],
+                &[(F, GOOD, "a"), (F, GOOD, "a"), (I, GOOD, "a")],
                 D,
                 Some(2),
                 "since run 102",
             ),
             (
                 D,
-                &[(F, good, "a"), (F, bad, "a")],
+                &[(F, GOOD, "a"), (F, BAD, "a")],
                 D,
                 Some(1),
                 "since run 101",
             ),
             (
                 F,
-                &[(F, good, "a"), (I, good, "a")],
+                &[(F, GOOD, "a"), (I, GOOD, "a")],
                 F,
                 Some(2),
                 "asked for",
             ),
-            (I, &[(F, good, "b")], F, Some(1), "FileSet changed"),
+            (I, &[(F, GOOD, "b")], F, Some(1), "FileSet changed"),
             (
                 D,
-                &[(F, good, "b"), (I, good, "a")],
+                &[(F, GOOD, "b"), (I, GOOD, "a")],
                 F,
                 Some(2),
                 "FileSet changed since the full",
             ),
             (
                 I,
-                &[(F, bad, "a"), (I, good, "a")],
+                &[(F, BAD, "a"), (I, GOOD, "a")],
                 F,
                 Some(2),
                 "no good full",
             ),
         ];
-        for (asked, series, level, base, reason) in table {
+        for (asked, series, level, base, reason) in TABLE {
             let series: Vec<Known> = series
                 .iter()
                 .zip(1..)

@@ -3,4 +3,3 @@
 pub mod admission;
 pub mod level;
 pub mod retention;
-pub mod schedule;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{Identity, PageId, Role};
-use common::protocol::control::{Body, SessionEvent, SessionQuery, SessionState};
-use common::protocol::fault::FaultText;
+use common::protocol::control::{Body, SessionEvent};
 use common::protocol::orders::{CancelOrder, RunEnd, Severity};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -27,8 +26,6 @@ use common::walk::Roots;
 
 /// An order is taken within this.
 const ORDER_LIMIT: Duration = Duration::from_secs(30);
-/// A Storage Daemon that is here answers within this.
-const ASK_LIMIT: Duration = Duration::from_secs(30);
 /// A client that is told to stop has this long to say that it has.
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 /// Tries of one Director before a run is left incomplete.
@@ -49,13 +46,23 @@ pub(super) struct Place {
 }
 
 /// How following came to an end.
-enum Flow {
+pub(super) enum Flow {
     /// Committed: the snapshot's stored bytes.
     Committed(Vec<u8>),
     /// Over without a commit.
     Over(Event),
     /// Broken off; may be tried again.
     Interrupted(String),
+}
+
+/// What waiting for the daemons came to.
+enum Waited {
+    /// Both are here.
+    Here,
+    /// Meanwhile the run was decided.
+    Flow(Place, Flow),
+    /// They do not come, or somebody stopped it.
+    Never(Event),
 }
 
 /// An ingest of a checkpoint under way, and its root.
@@ -69,8 +76,10 @@ pub(super) struct Backup {
     /// Root of the last checkpoint whose rows are in.
     pub told: Option<PageId>,
     pub overlapped: Option<Overlapped>,
+    /// Where it writes, once that is known.
+    pub place: Option<Place>,
     /// A stop was asked for: by whom.
-    canceled: Option<String>,
+    pub canceled: Option<String>,
 }
 
 /// Drives a run to its end, or until the Director stops.
@@ -81,9 +90,11 @@ pub(super) async fn drive(driven: Driven, follow: Follow) -> Result<(), Halt> {
         ended: None,
         told: None,
         overlapped: None,
+        place: None,
         canceled: None,
     };
-    backup.run().await
+    // On the heap: one future of a run is larger than a task should move around.
+    Box::pin(backup.run()).await
 }
 
 impl Backup {
@@ -103,13 +114,16 @@ impl Backup {
             }
         }
         loop {
-            if let Some(event) = self.await_daemons().await? {
-                return self.over(event).await;
-            }
-            tries += 1;
-            let (place, flow) = match self.attempt().await? {
-                Ok(done) => done,
-                Err(event) => return self.over(event).await,
+            let (place, flow) = match self.await_daemons().await? {
+                Waited::Flow(place, flow) => (place, flow),
+                Waited::Never(event) => return self.over(event).await,
+                Waited::Here => {
+                    tries += 1;
+                    match self.attempt().await? {
+                        Ok(done) => done,
+                        Err(event) => return self.over(event).await,
+                    }
+                }
             };
             match flow {
                 Flow::Committed(snapshot) => return self.commit(place, &snapshot).await,
@@ -180,10 +194,23 @@ impl Backup {
         }
         self.driven.state = State::Running;
         let place = self.begin(&plan).await?;
-        match self.order(&plan).await {
-            Ok(()) => Ok(Ok((place.clone(), self.follow(&place).await?))),
-            Err(reason) => Ok(Ok((place, Flow::Interrupted(reason)))),
-        }
+        self.place = Some(place.clone());
+        let client = inner.registry.get(place.client);
+        let goes_on = client.is_some_and(|client| works_on(&client, job_id.0));
+        let ordered = if goes_on {
+            Ok(())
+        } else {
+            self.order(&plan).await
+        };
+        let flow = match ordered {
+            Ok(()) => self.follow(&place).await?,
+            // The client may have taken the order and been lost before it could say so.
+            Err(reason) => {
+                self.unless_committed_else(&place, Flow::Interrupted(reason))
+                    .await?
+            }
+        };
+        Ok(Ok((place, flow)))
     }
 
     /// Opens the run's ears, says what begins, and finds what the catalog's rows say now.
@@ -218,7 +245,7 @@ impl Backup {
         })
     }
 
-    fn listen(&mut self, client: (Identity, &str), storage: (Identity, &str)) {
+    pub(super) fn listen(&mut self, client: (Identity, &str), storage: (Identity, &str)) {
         let named = |(identity, name): (Identity, &str)| Some((identity, name.to_owned()));
         self.driven.live.set_parties(Parties {
             client: named(client),
@@ -228,7 +255,7 @@ impl Backup {
         self.follow.watch([client.0, storage.0], limit);
     }
 
-    async fn head(&self, series: SeriesId) -> Result<Option<PageId>, Halt> {
+    pub(super) async fn head(&self, series: SeriesId) -> Result<Option<PageId>, Halt> {
         let inner = &self.driven.inner;
         let filter = SnapshotFilter {
             series: Some(series),
@@ -252,77 +279,8 @@ impl Backup {
             .map_err(|e| e.to_string())
     }
 
-    /// Where a run of an earlier Director wrote, with the ears opened there.
-    async fn reopen(&mut self) -> Result<Option<Place>, Halt> {
-        let row = &self.driven.row;
-        let (Some(series), Some(number), Some(storage)) = (row.series, row.number, row.storage)
-        else {
-            return Ok(None);
-        };
-        let storage = Identity {
-            role: Role::Storage,
-            id: storage,
-        };
-        let inner = Arc::clone(&self.driven.inner);
-        let found = patiently(&inner.stop, || inner.catalog.daemon(storage)).await?;
-        let owner = patiently(&inner.stop, || inner.catalog.series(series)).await?;
-        let (Some(found), Some(owner)) = (found, owner) else {
-            return Ok(None);
-        };
-        let client = Identity {
-            role: Role::File,
-            id: owner.client_id,
-        };
-        let name = self.driven.row.client.clone();
-        self.listen((client, &name), (storage, &found.name));
-        self.driven
-            .log
-            .say(
-                Severity::Notice,
-                "the Director was restarted; asking the storage what became of the run",
-            )
-            .await;
-        let head = self.head(series).await?;
-        Ok(Some(Place {
-            series,
-            number,
-            storage,
-            client,
-            head,
-        }))
-    }
-
-    /// What became of a run that an earlier Director had begun.
-    async fn settle(&mut self, place: &Place) -> Result<Flow, Halt> {
-        let limit = self.driven.inner.config.get().director.offline_limit;
-        match self.ask(place, limit).await? {
-            Some(state) if state.state == "committed" => {
-                return Ok(Flow::Committed(state.snapshot));
-            }
-            Some(state) if state.state == "open" => {}
-            Some(_) => return Ok(Flow::Interrupted("the Director was restarted".to_owned())),
-            None => {
-                return Ok(Flow::Interrupted(
-                    "the Director was restarted, the storage is not connected".to_owned(),
-                ));
-            }
-        }
-        let reconnect = self.driven.inner.config.get().director.reconnect_limit;
-        let client = self.driven.inner.registry.wait_for(place.client, reconnect);
-        let client = tokio::select! {
-            client = client => client,
-            () = self.driven.inner.stop.cancelled() => return Err(Halt::Stopping),
-        };
-        match client {
-            Ok(client) if works_on(&client, self.driven.job_id().0) => self.follow(place).await,
-            _ => Ok(Flow::Interrupted(
-                "the Director was restarted, the client no longer works on the run".to_owned(),
-            )),
-        }
-    }
-
     /// Follows the run until it is committed, over, or broken off.
-    async fn follow(&mut self, place: &Place) -> Result<Flow, Halt> {
+    pub(super) async fn follow(&mut self, place: &Place) -> Result<Flow, Halt> {
         loop {
             let moment = self.follow.next(&self.driven.log).await;
             let flow = match moment {
@@ -417,24 +375,6 @@ impl Backup {
         }
     }
 
-    async fn client_ended(&mut self, place: &Place, end: &RunEnd) -> Result<Flow, Halt> {
-        let fault = end.fault.as_ref().map(|f| FaultText(f).to_string());
-        let said =
-            fault.unwrap_or_else(|| format!("the client says {:?} and no reason", end.outcome));
-        let event = match end.outcome.as_str() {
-            "incomplete" => return self.unless_committed_else(place, Flow::Interrupted(said)).await,
-            "canceled" => match &self.canceled {
-                Some(_) => self.canceled_event(),
-                None => Event::Canceled(format!("stopped on the client: {said}")),
-            },
-            "ok" | "warnings" => Event::Failed(
-                "the client reports success, but the storage has no such snapshot: nothing was saved; start the run again".to_owned(),
-            ),
-            _ => Event::Failed(said),
-        };
-        self.unless_committed(place, event).await
-    }
-
     async fn back(&mut self, place: &Place, daemon: &Daemon) -> Result<Option<Flow>, Halt> {
         if let Some(reason) = self.canceled.clone() {
             self.send_cancel(daemon, &reason).await;
@@ -492,78 +432,52 @@ impl Backup {
         let _ = daemon.send(Body::Cancel(order)).await;
     }
 
-    fn canceled_event(&self) -> Event {
+    pub(super) fn canceled_event(&self) -> Event {
         Event::Canceled(self.canceled.clone().unwrap_or_default())
     }
 
-    async fn unless_committed(&mut self, place: &Place, event: Event) -> Result<Flow, Halt> {
-        self.unless_committed_else(place, Flow::Over(event)).await
-    }
-
-    /// The commit when there is one, else the other.
-    async fn unless_committed_else(&mut self, place: &Place, other: Flow) -> Result<Flow, Halt> {
-        let limit = self.driven.inner.config.get().director.reconnect_limit;
-        match self.ask(place, limit).await? {
-            Some(state) if state.state == "committed" => Ok(Flow::Committed(state.snapshot)),
-            Some(_) => Ok(other),
-            None => Ok(match other {
-                Flow::Over(event @ Event::Canceled(_)) => Flow::Over(event),
-                _ => Flow::Interrupted("the Storage Daemon is not connected".to_owned()),
-            }),
-        }
-    }
-
-    /// What the Storage Daemon knows of the run. `None` = it is not there for `limit`.
-    async fn ask(&mut self, place: &Place, limit: Duration) -> Result<Option<SessionState>, Halt> {
-        let inner = Arc::clone(&self.driven.inner);
-        let question = async {
-            let storage = inner.registry.wait_for(place.storage, limit).await.ok()?;
-            let query = SessionQuery {
-                job_id: self.driven.job_id().0,
-            };
-            match storage.request(Body::SessionQuery(query), ASK_LIMIT).await {
-                Ok(Body::SessionState(state)) => Some(state),
-                _ => None,
-            }
-        };
-        let state = tokio::select! {
-            state = question => state,
-            () = inner.stop.cancelled() => return Err(Halt::Stopping),
-        };
-        if let Some(root) = state
-            .as_ref()
-            .and_then(|s| PageId::from_slice(&s.checkpoint).ok())
-        {
-            let job_id = self.driven.job_id();
-            stubbornly(&inner.stop, || {
-                inner.catalog.record_checkpoint(job_id, root)
-            })
-            .await?;
-            self.driven.row.checkpoint = Some(root);
-        }
-        Ok(state)
-    }
-
-    /// Before a try: both daemons must be here. Returns how the run ends when they do not come.
-    async fn await_daemons(&mut self) -> Result<Option<Event>, Halt> {
+    /// Before a try: both daemons must be here. A client that lost only its Director may finish meanwhile: what it and
+    /// the storage say is heard.
+    async fn await_daemons(&mut self) -> Result<Waited, Halt> {
         let inner = Arc::clone(&self.driven.inner);
         let limit = inner.config.get().director.offline_limit;
         let (client, storage) = match self.needed().await? {
             Ok(needed) => needed,
-            Err(event) => return Ok(Some(event)),
+            Err(event) => return Ok(Waited::Never(event)),
         };
-        let both = async {
-            let client = inner.registry.wait_for(client, limit).await.is_ok();
-            client && inner.registry.wait_for(storage, limit).await.is_ok()
+        let registry = inner.registry.clone();
+        let both = async move {
+            registry.wait_for(client, limit).await.is_ok()
+                && registry.wait_for(storage, limit).await.is_ok()
         };
-        tokio::select! {
-            here = both => Ok((!here).then(|| {
-                Event::GivenUp(format!("its daemons were not connected for {} s; the next run goes on from what was saved", limit.as_secs()))
-            })),
-            () = self.driven.live.cancel_token().cancelled() => {
-                Ok(Some(Event::Canceled(self.driven.live.cancel_reason())))
+        tokio::pin!(both);
+        loop {
+            let moment = tokio::select! {
+                here = &mut both => return Ok(if here { Waited::Here } else {
+                    Waited::Never(Event::GivenUp(format!(
+                        "its daemons were not connected for {} s; the next run goes on from what was saved",
+                        limit.as_secs()
+                    )))
+                }),
+                moment = self.follow.next(&self.driven.log) => moment,
+            };
+            match (moment, self.place.clone()) {
+                (Moment::CancelAsked, _) => {
+                    let reason = self.driven.live.cancel_reason();
+                    self.canceled = Some(reason.clone());
+                    return Ok(Waited::Never(Event::Canceled(reason)));
+                }
+                (Moment::Stopping, _) => return Err(Halt::Stopping),
+                (Moment::Session(event), Some(place)) if event.what == "committed" => {
+                    return Ok(Waited::Flow(place, Flow::Committed(event.snapshot)));
+                }
+                (Moment::Ended(end, recorded), Some(place)) => {
+                    let flow = self.client_ended(&place, &end).await?;
+                    self.ended = Some((end, recorded));
+                    return Ok(Waited::Flow(place, flow));
+                }
+                _ => {}
             }
-            () = inner.stop.cancelled() => Err(Halt::Stopping),
         }
     }
 

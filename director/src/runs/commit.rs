@@ -20,7 +20,7 @@ use crate::catalog::ingest::Leftovers;
 use crate::catalog::{Outcome, Publication, Series};
 
 /// A client that is here says its last word within this.
-const LAST_WORD: Duration = Duration::from_secs(20);
+const LAST_WORD: Duration = Duration::from_secs(10);
 
 impl Backup {
     /// Publishes what was committed.

@@ -14,6 +14,7 @@ mod follow;
 mod record;
 
 mod backup;
+mod settle;
 mod commit;
 mod ingest;
 mod plan;
@@ -24,7 +25,7 @@ mod restore;
 mod queue;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 pub(crate) mod testing;
 
 pub use engine::{RunError, Runs, RunsParts, StartBackup};

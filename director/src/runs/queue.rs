@@ -19,7 +19,7 @@ use super::record::{Driven, Halt, now, state_of};
 use super::{backup, restore};
 use crate::catalog::{CatalogError, Daemon, Outcome, Run, RunKind, RunState};
 use crate::config::Config;
-use crate::policy::admission::{Candidate, Kind, admit};
+use crate::policy::admission::{Candidate, Kind, Limits, admit};
 
 /// Runs looked at in one pass.
 const PASS: u32 = 1000;
@@ -107,7 +107,13 @@ async fn pass(inner: &Arc<Inner>) -> Result<Option<DateTime<Utc>>, CatalogError>
     }
     let waiting: Vec<Candidate> = ready.iter().map(|row| candidate(&config, row)).collect();
     let running: Vec<Candidate> = driven.into_values().collect();
-    let decided = admit(&waiting, &running, &config.director.limits);
+    let configured = &config.director.limits;
+    let limits = Limits {
+        director: configured.director,
+        client: configured.client,
+        storage: configured.storage,
+    };
+    let decided = admit(&waiting, &running, &limits);
     for ((row, candidate), (_, held)) in ready.into_iter().zip(waiting).zip(decided) {
         match held {
             None => spawn(inner, row, candidate),
@@ -219,8 +225,8 @@ fn spawn(inner: &Arc<Inner>, row: Run, candidate: Candidate) {
         let (kind, state) = (row.kind, state_of(&row));
         let driven = Driven { inner: Arc::clone(&inner), live, log, row, state };
         let done = match kind {
-            RunKind::Backup => backup::drive(driven, follow).await,
-            _ => restore::drive(driven, follow).await,
+            RunKind::Backup => Box::pin(backup::drive(driven, follow)).await,
+            _ => Box::pin(restore::drive(driven, follow)).await,
         };
         inner.driven.lock().remove(&job_id);
         match done {

@@ -187,18 +187,23 @@ impl RestorePlan {
         }
     }
 
-    fn selection(&self) -> Selection {
-        let raw = |paths: &[PathText]| paths.iter().filter_map(|p| p.to_bytes().ok()).collect();
-        let not_in_root = self
+    /// Root of the tree that is compared with, when only what one run saved is wanted.
+    fn not_in(&self) -> Option<Vec<u8>> {
+        let root = self
             .not_in_root
             .as_ref()
             .and_then(|hex| hex.parse::<PageId>().ok());
+        root.map(|root| root.0.to_vec())
+    }
+
+    fn selection(&self) -> Selection {
+        let raw = |paths: &[PathText]| paths.iter().filter_map(|p| p.to_bytes().ok()).collect();
         Selection {
             paths: raw(&self.request.paths),
             globs: self.request.globs.clone(),
             regexes: self.request.regexes.clone(),
             excluded: raw(&self.request.excluded),
-            not_in_root: not_in_root.map(|root| root.0.to_vec()).unwrap_or_default(),
+            not_in_root: self.not_in().unwrap_or_default(),
         }
     }
 }
@@ -370,7 +375,11 @@ async fn order(
     };
     let signed = Ticket {
         what: "restore".to_owned(),
-        roots: vec![ready.root.0.to_vec()],
+        // The tree to read, then the one that what is told must differ from.
+        roots: [ready.root.0.to_vec()]
+            .into_iter()
+            .chain(plan.not_in())
+            .collect(),
         ..ticket(
             &inner,
             job_id,

@@ -62,12 +62,12 @@ impl Prune {
         let mut released = 0;
         for snapshot in self.catalog.prunable(now, ROUND).await? {
             let series = snapshot.series;
-            if !decided.contains_key(&series) {
-                decided.insert(series, self.decide(series, now_ms).await?);
-            }
-            let may_go = decided
-                .get(&series)
-                .is_some_and(|ids| ids.contains(&snapshot.id));
+            let ids = match decided.remove(&series) {
+                Some(ids) => ids,
+                None => self.decide(series, now_ms).await?,
+            };
+            let may_go = ids.contains(&snapshot.id);
+            decided.insert(series, ids);
             if may_go && self.release(&snapshot).await? {
                 released += 1;
             }

@@ -38,7 +38,11 @@ impl Timer {
     /// Starts now.
     #[must_use]
     pub fn new(seconds: u32) -> Self {
-        let seconds = if seconds == 0 { DEFAULT_SECONDS } else { seconds };
+        let seconds = if seconds == 0 {
+            DEFAULT_SECONDS
+        } else {
+            seconds
+        };
         Self {
             every: Duration::from_secs(seconds.into()),
             last: Instant::now(),

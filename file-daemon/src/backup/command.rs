@@ -5,13 +5,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command as Process, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::fileset::Command;
 use common::name::Shown;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
-use super::content::{Cutter, StreamError, Stored};
+use super::content::{Cutter, Stored, StreamError};
 use super::known::Known;
 use super::upload::Upload;
 use crate::runlog::RunLog;
@@ -39,7 +39,10 @@ pub enum CommandError {
         reason: String,
     },
     /// It said that it failed.
-    #[error("command {program} for {} failed: {status}; its output is not saved", Shown(path))]
+    #[error(
+        "command {program} for {} failed: {status}; its output is not saved",
+        Shown(path)
+    )]
     Failed {
         /// The program.
         program: String,
@@ -72,17 +75,17 @@ pub fn save(
     };
     let mut child = start(command).map_err(|e| failed("start", e.to_string()))?;
     let (output, errors) = (child.stdout.take(), child.stderr.take());
-    let over = AtomicBool::new(false);
+    let (over, ended) = bounded::<()>(0);
     let group = rustix::process::Pid::from_child(&child);
     let (stored, status) = std::thread::scope(|scope| {
         scope.spawn(|| log_errors(&program, errors, log));
-        scope.spawn(|| watch(group, &over, stop));
+        scope.spawn(move || watch(group, &ended, stop));
         let mut output = output;
         let mut fill = |buffer: &mut [u8]| output.as_mut().map_or(Ok(0), |o| o.read(buffer));
         let stored = cutter.store(&mut fill, 0, base, (upload, known));
         drop(output);
         let status = wait(&mut child, stored.is_err());
-        over.store(true, Ordering::Release);
+        drop(over);
         (stored, status)
     });
     stop.check()?;
@@ -123,15 +126,14 @@ fn wait(child: &mut Child, kill: bool) -> std::io::Result<std::process::ExitStat
     child.wait()
 }
 
-/// Ends the program and its children when the run is stopped.
-fn watch(group: rustix::process::Pid, over: &AtomicBool, stop: &Stop) {
-    while !over.load(Ordering::Acquire) {
+/// Ends the program and its children when the run is stopped; `ended` closes when the program is over.
+fn watch(group: rustix::process::Pid, ended: &Receiver<()>, stop: &Stop) {
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
         if stop.is_set() {
             // It may have ended already.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             return;
         }
-        std::thread::sleep(LOOK);
     }
 }
 

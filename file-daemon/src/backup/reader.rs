@@ -247,7 +247,9 @@ impl<'a> Reader<'a> {
         let mut fill = |buffer: &mut [u8]| {
             stop.check().map_err(io::Error::other)?;
             let got = stream.read(buffer)?;
-            tally.read_bytes.fetch_add(got as u64, std::sync::atomic::Ordering::Relaxed);
+            tally
+                .read_bytes
+                .fetch_add(got as u64, std::sync::atomic::Ordering::Relaxed);
             Ok(got)
         };
         let to = (&self.with.upload, &known);
@@ -315,7 +317,11 @@ impl<'a> Reader<'a> {
 
 /// Whether an entry may hold something too long for a page; a cheap upper estimate.
 fn is_long(entry: &Entry) -> bool {
-    let xattrs: usize = entry.xattrs.iter().map(|(n, v)| n.len() + v.len() + 6).sum();
+    let xattrs: usize = entry
+        .xattrs
+        .iter()
+        .map(|(n, v)| n.len() + v.len() + 6)
+        .sum();
     let extents = entry.extents.as_ref().map_or(0, |e| e.len() * 20);
     let target = entry.target.as_ref().map_or(0, Vec::len);
     xattrs.max(extents).max(target) > common::object::attribute::INLINE_BYTES

@@ -131,7 +131,10 @@ pub struct Saved {
 /// # Errors
 /// [`BackupError`]: nothing was committed.
 pub fn run(order: &BackupOrder, site: &Site<'_>) -> Result<Saved, BackupError> {
-    let fileset = order.fileset.as_ref().ok_or(BackupError::Order("a FileSet"))?;
+    let fileset = order
+        .fileset
+        .as_ref()
+        .ok_or(BackupError::Order("a FileSet"))?;
     let own = order.own_folders.iter().cloned();
     let selector = Selector::new(fileset)?.without_own_folders(own);
     let plan = Plan::new(fileset, selector);

@@ -1,11 +1,11 @@
 //! Storage in memory for tests: keeps segments and pages, refuses a page before what it names, decodes whole trees; and
 //! a scratch client to back up.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::new_without_default)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use bytes::Bytes;
 use common::fileset::{Command, FileSet, Include, Rule};
@@ -43,15 +43,14 @@ pub struct Memory {
     pub offered: Mutex<HashSet<PageId>>,
     /// Each segment takes this long.
     pub pace_ms: AtomicU64,
-    /// Refuses everything from this many sent bytes on; 0 = never.
-    pub breaks_at: AtomicU64,
+    /// Is lost once there is a checkpoint to resume from.
+    pub breaks: AtomicBool,
 }
 
 impl Memory {
     fn take(&self, segment: &Segment) -> Result<Vec<u8>, SinkError> {
-        let sent = self.sent.fetch_add(segment.payload.len() as u64, SeqCst);
-        let breaks_at = self.breaks_at.load(SeqCst);
-        if breaks_at > 0 && sent >= breaks_at {
+        self.sent.fetch_add(segment.payload.len() as u64, SeqCst);
+        if self.breaks.load(SeqCst) && !self.checkpoints.lock().is_empty() {
             return Err(SinkError::Lost {
                 storage: "memory".into(),
                 reason: "the test says so".into(),
@@ -207,13 +206,20 @@ static FREE: std::sync::LazyLock<Mutex<Vec<PathBuf>>> = std::sync::LazyLock::new
     let top = exe.parent().unwrap().parent().unwrap();
     for old in std::fs::read_dir(top).unwrap().flatten() {
         let name = old.file_name().into_string().unwrap_or_default();
-        if name.strip_prefix("scan-tests-").is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        if name
+            .strip_prefix("scan-tests-")
+            .is_some_and(|pid| !Path::new("/proc").join(pid).exists())
+        {
             let _ = std::fs::remove_dir_all(old.path());
         }
     }
     let pool = top.join(format!("scan-tests-{}", std::process::id()));
-    let folders = (0..64).map(|n| pool.join(format!("{n:02}"))).collect::<Vec<_>>();
-    folders.iter().for_each(|f| std::fs::create_dir_all(f).unwrap());
+    let folders = (0..64)
+        .map(|n| pool.join(format!("{n:02}")))
+        .collect::<Vec<_>>();
+    folders
+        .iter()
+        .for_each(|f| std::fs::create_dir_all(f).unwrap());
     Mutex::new(folders)
 });
 
@@ -272,7 +278,11 @@ impl Client {
     /// A path in the folder that is saved.
     pub fn path(&self, name: &str) -> PathBuf {
         let data = self.folder.path().join("data");
-        if name.is_empty() { data } else { data.join(name) }
+        if name.is_empty() {
+            data
+        } else {
+            data.join(name)
+        }
     }
 
     /// The same as the tree spells it.
@@ -350,7 +360,11 @@ impl Client {
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.log.take(usize::MAX).into_iter().map(|l| l.text).collect()
+        self.log
+            .take(usize::MAX)
+            .into_iter()
+            .map(|l| l.text)
+            .collect()
     }
 
     /// The tree must be what a fresh Full of the disk gives, marks aside, with the content of the disk.
@@ -359,7 +373,9 @@ impl Client {
         let (fresh, full) = self.fresh();
         let expected = fresh.tree(&full.root);
         let names = |t: &BTreeMap<Vec<u8>, Entry>| -> HashSet<String> {
-            t.keys().map(|k| String::from_utf8_lossy(k).into_owned()).collect()
+            t.keys()
+                .map(|k| String::from_utf8_lossy(k).into_owned())
+                .collect()
         };
         assert_eq!(names(&tree), names(&expected));
         for (path, entry) in &tree {
@@ -376,8 +392,18 @@ impl Client {
         let expected = full.counts;
         assert_eq!(counts.entries, tree.len() as u64);
         assert_eq!(
-            (counts.entries, counts.files, counts.directories, counts.protected_bytes),
-            (expected.entries, expected.files, expected.directories, expected.protected_bytes)
+            (
+                counts.entries,
+                counts.files,
+                counts.directories,
+                counts.protected_bytes
+            ),
+            (
+                expected.entries,
+                expected.files,
+                expected.directories,
+                expected.protected_bytes
+            )
         );
     }
 }

@@ -46,7 +46,9 @@ fn path(n: u8) -> String {
 fn apply(client: &Client, change: &Change) {
     let at = |n: &u8| client.path(&path(*n));
     let _ = match change {
-        Change::Write(n, seed) => fs::write(at(n), seed.to_le_bytes().repeat(usize::from(*seed % 700))),
+        Change::Write(n, seed) => {
+            fs::write(at(n), seed.to_le_bytes().repeat(usize::from(*seed % 700)))
+        }
         Change::Folder(n) => fs::create_dir_all(at(n)),
         Change::Remove(n) => fs::remove_file(at(n)).or_else(|_| fs::remove_dir_all(at(n))),
         Change::Rename(from, to) => fs::rename(at(from), at(to)),
@@ -56,7 +58,9 @@ fn apply(client: &Client, change: &Change) {
             let mode = if *wide { 0o755 } else { 0o700 };
             fs::set_permissions(at(n), fs::Permissions::from_mode(mode))
         }
-        Change::Many(n) => (0..200).try_for_each(|f| fs::write(at(n).join(format!("file {f}")), [*n])),
+        Change::Many(n) => {
+            (0..200).try_for_each(|f| fs::write(at(n).join(format!("file {f}")), [*n]))
+        }
     };
 }
 

@@ -52,12 +52,19 @@ fn a_full_then_nothing_changed_then_a_full_again() {
         let again = client.save(level);
         assert_eq!(again.root, first.root, "{level}");
         let c = again.counts;
-        assert_eq!((c.new_entries, c.changed_entries, c.removed_entries), (0, 0, 0), "{level}");
+        assert_eq!(
+            (c.new_entries, c.changed_entries, c.removed_entries),
+            (0, 0, 0),
+            "{level}"
+        );
         assert_eq!(c.files_read, if level == "full" { 32 } else { 0 });
         assert_eq!(c.sent_bytes, sent, "{level} sends nothing");
         client.check(&again);
     }
-    assert!(client.storage.asked.lock().is_empty(), "ids of the base are never asked");
+    assert!(
+        client.storage.asked.lock().is_empty(),
+        "ids of the base are never asked"
+    );
     assert_eq!(client.storage.pages_got.load(SeqCst), 0);
 }
 
@@ -91,9 +98,17 @@ fn content_rewritten_with_size_and_mtime_put_back_is_found() {
     client.save("full");
     let mtime = fs::metadata(&path).unwrap().modified().unwrap();
     fs::write(&path, b"behind").unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_modified(mtime).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(mtime)
+        .unwrap();
     let saved = client.save("incremental");
-    assert_eq!((saved.counts.files_read, saved.counts.changed_entries), (1, 1));
+    assert_eq!(
+        (saved.counts.files_read, saved.counts.changed_entries),
+        (1, 1)
+    );
     client.check(&saved);
 }
 
@@ -107,7 +122,10 @@ fn a_file_changed_just_before_the_scan_is_read_again_once() {
     let second = client.save("incremental");
     let third = client.save("incremental");
     assert_eq!((second.counts.files_read, third.counts.files_read), (1, 0));
-    assert_eq!((second.counts.changed_entries, second.root), (0, third.root));
+    assert_eq!(
+        (second.counts.changed_entries, second.root),
+        (0, third.root)
+    );
 }
 
 #[test]
@@ -117,7 +135,8 @@ fn an_old_file_moved_in_and_renamed_folders_are_right() {
     let outside = client.folder.path().join("old");
     fs::write(&outside, b"old").unwrap();
     let file = fs::File::options().write(true).open(&outside).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(1 << 28)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(1 << 28))
+        .unwrap();
     client.save("full");
     fs::rename(&outside, client.path("d1/old")).unwrap();
     fs::rename(client.path("d4"), client.path("a_renamed")).unwrap();
@@ -126,7 +145,11 @@ fn an_old_file_moved_in_and_renamed_folders_are_right() {
     let saved = client.save("incremental");
     client.check(&saved);
     assert_eq!(saved.counts.files_read, 1, "only the file that moved in");
-    assert_eq!(saved.counts.new_entries, 1 + 7 + 1 + 7, "what moved counts where it is");
+    assert_eq!(
+        saved.counts.new_entries,
+        1 + 7 + 1 + 7,
+        "what moved counts where it is"
+    );
     assert_eq!(saved.counts.removed_entries, 7 + 7);
 }
 
@@ -156,11 +179,17 @@ fn hard_links_fifos_links_and_sparse_files() {
     assert_eq!(entry("a").content, entry("c").content);
     assert_eq!(entry("a").link_group, entry("b").link_group);
     assert!(entry("a").link_group.is_some());
-    assert_eq!((entry("fifo").kind, entry("link").kind), (Kind::Fifo, Kind::Symlink));
+    assert_eq!(
+        (entry("fifo").kind, entry("link").kind),
+        (Kind::Fifo, Kind::Symlink)
+    );
     assert_eq!(entry("link").target.as_deref(), Some(&b"nowhere"[..]));
     assert_eq!(entry("sparse").stat.size, 64 << 20);
     assert_eq!(client.storage.content(entry("sparse")), noise(2, 4096));
-    assert_eq!(saved.counts.files_read, 2, "a hard-linked file is read once");
+    assert_eq!(
+        saved.counts.files_read, 2,
+        "a hard-linked file is read once"
+    );
     assert_eq!(saved.counts.read_bytes, 5000 + 4096);
     fs::remove_file(client.path("b")).unwrap();
     let saved = client.save("incremental");
@@ -173,13 +202,22 @@ fn names_of_all_bytes_and_access_times_untouched() {
     let mut client = Client::new();
     for byte in (1..=255u8).filter(|b| *b != b'/' && *b != b'.') {
         let name = [byte, b'x'];
-        fs::write(client.path("").join(std::ffi::OsStr::from_bytes(&name)), [byte]).unwrap();
+        fs::write(
+            client.path("").join(std::ffi::OsStr::from_bytes(&name)),
+            [byte],
+        )
+        .unwrap();
     }
     let long = client.path("").join("n".repeat(255));
     fs::write(&long, b"long").unwrap();
     let old = SystemTime::now() - Duration::from_secs(1 << 27);
     let times = fs::FileTimes::new().set_accessed(old);
-    fs::File::options().write(true).open(&long).unwrap().set_times(times).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&long)
+        .unwrap()
+        .set_times(times)
+        .unwrap();
     let before = fs::metadata(&long).unwrap().atime();
     let saved = client.save("full");
     assert_eq!(fs::metadata(&long).unwrap().atime(), before);
@@ -204,7 +242,10 @@ fn five_thousand_folders_deep() {
     }
     let saved = client.save("full");
     assert_eq!(client.lines(), Vec::<String>::new());
-    assert_eq!(saved.counts.directories as usize, 2 * DEPTH + above(&client));
+    assert_eq!(
+        saved.counts.directories as usize,
+        2 * DEPTH + above(&client)
+    );
     let again = client.save("incremental");
     assert_eq!(again.root, saved.root);
     // Take it down from below: no tool goes that deep.
@@ -232,7 +273,12 @@ fn lost_or_damaged_state_costs_time_and_nothing_else() {
     assert_eq!(again.counts.changed_entries, 0);
     let third = client.save("incremental");
     assert_eq!(third.counts.files_read, 0);
-    let pages = client.folder.path().join("state/series").join(hex::encode([1; 16])).join("pages");
+    let pages = client
+        .folder
+        .path()
+        .join("state/series")
+        .join(hex::encode([1; 16]))
+        .join("pages");
     let mut bytes = fs::read(&pages).unwrap();
     for at in (100..bytes.len()).step_by(97) {
         bytes[at] ^= 0x40;
@@ -323,14 +369,22 @@ fn own_folders_are_never_saved() {
     let tree = client.storage.tree(&saved.root);
     assert!(tree.contains_key(&client.key("")));
     assert!(!tree.contains_key(&bytes(&all.join("state"))));
-    assert!(client.lines().iter().any(|l| l.contains("belongs to Holdfast")));
+    assert!(
+        client
+            .lines()
+            .iter()
+            .any(|l| l.contains("belongs to Holdfast"))
+    );
 }
 
 #[test]
 fn output_of_commands_is_saved_and_a_failing_one_fails_the_run() {
     let mut client = Client::new();
     client.include(&[]);
-    client.command("/holdfast-test-dump/db.sql", &["sh", "-c", "echo data; echo careful >&2"]);
+    client.command(
+        "/holdfast-test-dump/db.sql",
+        &["sh", "-c", "echo data; echo careful >&2"],
+    );
     let saved = client.save("full");
     let tree = client.storage.tree(&saved.root);
     let entry = &tree[&b"/holdfast-test-dump/db.sql"[..]];
@@ -338,7 +392,10 @@ fn output_of_commands_is_saved_and_a_failing_one_fails_the_run() {
     assert_eq!((entry.marks, entry.stat.size), (marks::COMMAND, 5));
     assert_eq!(client.lines(), ["sh: careful"]);
     client.save("incremental");
-    client.command("/holdfast-test-dump/bad", &["sh", "-c", "echo half; exit 3"]);
+    client.command(
+        "/holdfast-test-dump/bad",
+        &["sh", "-c", "echo half; exit 3"],
+    );
     let error = client.try_run("full", &Stop::default()).unwrap_err();
     assert_eq!(error.outcome(), "error");
     assert!(error.to_string().contains("exit status: 3"), "{error}");
@@ -348,15 +405,15 @@ fn output_of_commands_is_saved_and_a_failing_one_fails_the_run() {
 fn a_storage_lost_half_way_leaves_a_run_that_resumes() {
     let mut client = Client::new();
     sample(&client);
-    for n in 0..20 {
+    for n in 0..40 {
         fs::write(client.path(&format!("m{n:02}")), noise(1000 + n, 3 << 20)).unwrap();
     }
     client.checkpoint_s = 1;
-    client.storage.pace_ms.store(60, SeqCst);
-    client.storage.breaks_at.store(40 << 20, SeqCst);
+    client.storage.pace_ms.store(30, SeqCst);
+    client.storage.breaks.store(true, SeqCst);
     let error = client.try_run("full", &Stop::default()).unwrap_err();
     assert_eq!(error.outcome(), "incomplete", "{error}");
-    client.storage.breaks_at.store(0, SeqCst);
+    client.storage.breaks.store(false, SeqCst);
     client.storage.pace_ms.store(0, SeqCst);
     client.resume = client.storage.checkpoints.lock().last().copied();
     let unfinished = client.storage.tree(&client.resume.unwrap());
@@ -407,7 +464,11 @@ fn what_may_not_be_read_keeps_its_last_state_and_is_named_once() {
     for name in ["d1", "d3/f3", "d3/fresh"] {
         mode(&client.path(name), 0o000);
     }
-    let state = client.folder.path().join("state/series").join(hex::encode([1; 16]));
+    let state = client
+        .folder
+        .path()
+        .join("state/series")
+        .join(hex::encode([1; 16]));
     mode(&state, 0o777);
     for file in fs::read_dir(&state).unwrap() {
         mode(&file.unwrap().path(), 0o666);
@@ -415,18 +476,31 @@ fn what_may_not_be_read_keeps_its_last_state_and_is_named_once() {
     let saved = as_nobody(|| client.save("incremental"));
     let tree = client.storage.tree(&saved.root);
     let c = saved.counts;
-    assert_eq!((c.unsaved, client.log.warnings(), c.removed_entries), (3, 3, 0));
+    assert_eq!(
+        (c.unsaved, client.log.warnings(), c.removed_entries),
+        (3, 3, 0)
+    );
     assert_eq!(c.entries, first.counts.entries + 1);
     assert_eq!(tree[&client.key("d1")].marks, marks::STALE);
     assert_eq!(tree[&client.key("d1/f1")], before[&client.key("d1/f1")]);
     assert_eq!(tree[&client.key("d3/f3")].marks, marks::STALE);
-    assert_eq!(tree[&client.key("d3/f3")].content, before[&client.key("d3/f3")].content);
+    assert_eq!(
+        tree[&client.key("d3/f3")].content,
+        before[&client.key("d3/f3")].content
+    );
     let lines = client.lines();
     let fresh = &tree[&client.key("d3/fresh")];
-    assert_eq!((fresh.marks, &fresh.content), (marks::UNREAD, &Content::None));
+    assert_eq!(
+        (fresh.marks, &fresh.content),
+        (marks::UNREAD, &Content::None)
+    );
     for name in ["d1", "d3/f3", "d3/fresh"] {
         let path = format!("{}", client.path(name).display());
-        assert_eq!(lines.iter().filter(|l| l.contains(&path)).count(), 1, "{name}");
+        assert_eq!(
+            lines.iter().filter(|l| l.contains(&path)).count(),
+            1,
+            "{name}"
+        );
         mode(&client.path(name), 0o755);
     }
     let saved = client.save("incremental");

@@ -14,14 +14,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn cpu() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let after = stat.rsplit(')').next().unwrap();
-    let ticks = |n: usize| after.split_whitespace().nth(n).unwrap().parse::<u64>().unwrap();
+    let ticks = |n: usize| {
+        after
+            .split_whitespace()
+            .nth(n)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 fn peak_rss_mib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        / 1024
 }
 
 #[test]
@@ -32,7 +44,11 @@ fn speed_of_a_run_with_nothing_to_do() {
         let at = client.path(&format!("{:02}/{folder:05}", folder % 50));
         fs::create_dir_all(&at).unwrap();
         for file in 0..16 {
-            fs::write(at.join(format!("file-{file:02}.txt")), format!("{folder} {file}")).unwrap();
+            fs::write(
+                at.join(format!("file-{file:02}.txt")),
+                format!("{folder} {file}"),
+            )
+            .unwrap();
         }
     }
     let start = Instant::now();
@@ -43,14 +59,24 @@ fn speed_of_a_run_with_nothing_to_do() {
         let (start, cpu_before) = (Instant::now(), cpu());
         let saved = client.save("incremental");
         best = best.min(start.elapsed());
-        println!("nothing changed: {:?}, CPU {:?}", start.elapsed(), cpu() - cpu_before);
+        println!(
+            "nothing changed: {:?}, CPU {:?}",
+            start.elapsed(),
+            cpu() - cpu_before
+        );
         assert_eq!(saved.counts.files_read, 0);
     }
     let start = Instant::now();
     let mut find = std::process::Command::new("find");
-    find.arg(client.path("")).args(["-printf", "%s"]).stdout(std::process::Stdio::null());
+    find.arg(client.path(""))
+        .args(["-printf", "%s"])
+        .stdout(std::process::Stdio::null());
     assert!(find.status().unwrap().success());
-    println!("find: {:?}; best: {best:?}, peak {} MiB", start.elapsed(), peak_rss_mib());
+    println!(
+        "find: {:?}; best: {best:?}, peak {} MiB",
+        start.elapsed(),
+        peak_rss_mib()
+    );
     assert!(best < Duration::from_millis(1200), "{best:?}");
 }
 
@@ -64,9 +90,17 @@ fn speed_and_memory_of_a_million_names_in_one_folder() {
     let before = peak_rss_mib();
     let start = Instant::now();
     client.save("full");
-    println!("full: {:?}, peak {before} -> {} MiB (storage of the test included)", start.elapsed(), peak_rss_mib());
+    println!(
+        "full: {:?}, peak {before} -> {} MiB (storage of the test included)",
+        start.elapsed(),
+        peak_rss_mib()
+    );
     let start = Instant::now();
     let saved = client.save("incremental");
-    println!("nothing changed: {:?}, peak {} MiB", start.elapsed(), peak_rss_mib());
+    println!(
+        "nothing changed: {:?}, peak {} MiB",
+        start.elapsed(),
+        peak_rss_mib()
+    );
     assert_eq!(saved.counts.files_read, 0);
 }

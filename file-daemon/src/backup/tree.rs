@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub type Reply = Result<Option<Entry>, SinkError>;
 
 /// A step, with readers already at work.
+#[allow(clippy::large_enum_variant)] // the common one; a bounded queue holds them
 pub enum Planned {
     /// As the merge said it.
     Step(Step),
@@ -233,7 +234,11 @@ impl Tree<'_> {
                 entries: counts.entries,
                 bytes: counts.protected_bytes,
             };
-            let kept = self.set.reading.pages.with_state(|s| s.remember(root, facts));
+            let kept = self
+                .set
+                .reading
+                .pages
+                .with_state(|s| s.remember(root, facts));
             if let Err(e) = kept {
                 tracing::debug!("checkpoint not remembered: {e}");
             }

@@ -130,7 +130,8 @@ fn end(run: &Run, result: Result<Saved, BackupError>, storage: &SharedStorage) -
         }
         Err(e) => {
             if e.outcome() != "canceled" {
-                run.log.error(format!("backup failed: {}", crate::chain(&e)));
+                run.log
+                    .error(format!("backup failed: {}", crate::chain(&e)));
             }
             RunEnd {
                 job_id: run.job_id,

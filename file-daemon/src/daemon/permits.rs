@@ -25,7 +25,12 @@ pub fn check_backup(config: &Config, fileset: &FileSet) -> Result<(), Fault> {
         return Ok(());
     };
     let program = |c: &common::fileset::Command| c.read.first().cloned().unwrap_or_default();
-    match fileset.commands.iter().map(program).find(|p| !programs.contains(p)) {
+    match fileset
+        .commands
+        .iter()
+        .map(program)
+        .find(|p| !programs.contains(p))
+    {
         Some(program) => refused(format!(
             "client {} does not permit the command {program}: see permit_commands in its client.toml",
             config.name

@@ -95,7 +95,7 @@ pub async fn enrol(config: &Path, token: &str) -> Result<(), ServeError> {
     };
     durable::create_folder(folder, 0o700).map_err(write(folder))?;
     let credentials = get_certificate(&token, Role::File, &folder.join("pki")).await?;
-    if !config.exists() {
+    if !config.try_exists().map_err(write(config))? {
         let text = first_text(&credentials.name, &token.addresses);
         durable::write_atomic(config, text.as_bytes(), durable::PUBLIC).map_err(write(config))?;
     }

@@ -104,8 +104,12 @@ impl Service {
         let service = self.clone();
         self.start(order.job_id, move |run| async move {
             let told = Told::default();
-            run.tally.expected_entries.store(order.expected_entries, Ordering::Relaxed);
-            run.tally.expected_bytes.store(order.expected_bytes, Ordering::Relaxed);
+            run.tally
+                .expected_entries
+                .store(order.expected_entries, Ordering::Relaxed);
+            run.tally
+                .expected_bytes
+                .store(order.expected_bytes, Ordering::Relaxed);
             let for_counts = Arc::clone(&told);
             let counts: CountsNow = Arc::new(move || *for_counts.lock());
             let with = (&service.inner.config, service.inner.store.as_ref());
@@ -213,5 +217,8 @@ impl ControlHandler for Service {
 }
 
 fn stale() -> Fault {
-    Fault::new(code::TICKET, "the order is of a Director that is no longer in charge")
+    Fault::new(
+        code::TICKET,
+        "the order is of a Director that is no longer in charge",
+    )
 }

@@ -67,7 +67,11 @@ pub async fn tell_end(run: &Run, sender: &ControlSender, end: RunEnd) {
             Ok(_) => return,
             Err(ControlError::Gone) => return,
             Err(ControlError::Fault(fault)) => {
-                tracing::warn!(job_id = run.job_id, "the Director did not take the end of the run: {}", fault.text);
+                tracing::warn!(
+                    job_id = run.job_id,
+                    "the Director did not take the end of the run: {}",
+                    fault.text
+                );
                 return;
             }
             Err(ControlError::Timeout(_) | ControlError::Full) => {}

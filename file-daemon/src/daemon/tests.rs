@@ -12,7 +12,9 @@ use common::net::framed::FrameWriter;
 use common::net::pki::CredentialStore;
 use common::net::testing::Installation;
 use common::protocol::control::{Body, Done, Envelope, Welcome};
-use common::protocol::data::{Ack, Ask, Checkpoint, Checkpointed, Commit, Load, Open, Opened, Receipt};
+use common::protocol::data::{
+    Ack, Ask, Checkpoint, Checkpointed, Commit, Load, Open, Opened, Receipt,
+};
 use common::protocol::fault::Fault;
 use common::protocol::frame::{FrameType, MAJOR, MINOR};
 use common::protocol::orders::{
@@ -44,7 +46,11 @@ struct Director {
 impl Director {
     async fn meet(accepted: Accepted) -> Self {
         let mut connection = accepted.into_connection().unwrap();
-        let hello: Envelope = connection.reader.expect(FrameType::Control, "Hello").await.unwrap();
+        let hello: Envelope = connection
+            .reader
+            .expect(FrameType::Control, "Hello")
+            .await
+            .unwrap();
         assert!(matches!(hello.body, Some(Body::Hello(_))));
         let welcome = Welcome {
             major: MAJOR,
@@ -69,7 +75,10 @@ impl Director {
             body: Some(body),
         };
         let writer = &mut self.connection.writer;
-        writer.send_message(FrameType::Control, &envelope).await.unwrap();
+        writer
+            .send_message(FrameType::Control, &envelope)
+            .await
+            .unwrap();
     }
 
     /// Says an order and waits for its answer.
@@ -115,7 +124,11 @@ impl Director {
 
 /// A data connection's other side, over a storage in memory.
 async fn store(accepted: Accepted, memory: Arc<Memory>, silent: Arc<AtomicBool>) {
-    let Connection { mut reader, mut writer, .. } = accepted.into_connection().unwrap();
+    let Connection {
+        mut reader,
+        mut writer,
+        ..
+    } = accepted.into_connection().unwrap();
     let open: Open = reader.expect(FrameType::Open, "Open").await.unwrap();
     assert_eq!(open.ticket, b"ticket");
     let opened = Opened {
@@ -124,7 +137,10 @@ async fn store(accepted: Accepted, memory: Arc<Memory>, silent: Arc<AtomicBool>)
         base_present: true,
         resume_present: true,
     };
-    writer.send_message(FrameType::Opened, &opened).await.unwrap();
+    writer
+        .send_message(FrameType::Opened, &opened)
+        .await
+        .unwrap();
     while let Ok(Some(frame)) = reader.read().await {
         if silent.load(SeqCst) {
             continue;
@@ -143,7 +159,10 @@ async fn serve_frame(
         FrameType::Ask => {
             let ask = Ask::decode(body).unwrap();
             let answer = memory.ask(ask.ids).unwrap().recv().unwrap();
-            writer.write(FrameType::Answer, 0, &[&answer.encode()]).await.unwrap();
+            writer
+                .write(FrameType::Answer, 0, &[&answer.encode()])
+                .await
+                .unwrap();
         }
         kind @ (FrameType::Segment | FrameType::Pages) => {
             let load = Load::decode(body.clone()).unwrap();
@@ -155,16 +174,25 @@ async fn serve_frame(
                 sequence: load.sequence,
                 stored_bytes: memory.figures().stored_bytes,
             };
-            writer.write(FrameType::Ack, 0, &[&ack.encode()]).await.unwrap();
+            writer
+                .write(FrameType::Ack, 0, &[&ack.encode()])
+                .await
+                .unwrap();
         }
         FrameType::Checkpoint => {
             frame.message::<Checkpoint>().unwrap();
-            writer.send_message(FrameType::Checkpointed, &Checkpointed {}).await.unwrap();
+            writer
+                .send_message(FrameType::Checkpointed, &Checkpointed {})
+                .await
+                .unwrap();
         }
         FrameType::Commit => {
             let commit: Commit = frame.message().unwrap();
             let snapshot = memory.commit(commit).unwrap();
-            writer.send_message(FrameType::Receipt, &Receipt { snapshot }).await.unwrap();
+            writer
+                .send_message(FrameType::Receipt, &Receipt { snapshot })
+                .await
+                .unwrap();
         }
         FrameType::Ping => {}
         other => panic!("frame {other:?}"),
@@ -182,11 +210,18 @@ struct Stage {
     client: Client,
 }
 
-async fn listen<F>(store: Arc<CredentialStore>, purposes: &'static [Purpose], stop: &StopToken, each: F) -> String
+async fn listen<F>(
+    store: Arc<CredentialStore>,
+    purposes: &'static [Purpose],
+    stop: &StopToken,
+    each: F,
+) -> String
 where
     F: Fn(Accepted) + Clone + Send + Sync + 'static,
 {
-    let acceptor = Acceptor::bind(&["127.0.0.1:0".to_owned()], purposes, store).await.unwrap();
+    let acceptor = Acceptor::bind(&["127.0.0.1:0".to_owned()], purposes, store)
+        .await
+        .unwrap();
     let address = acceptor.addresses()[0].to_string();
     let stop = stop.clone();
     tokio::spawn(async move {
@@ -209,7 +244,11 @@ async fn stage() -> Stage {
     let storage_id = storage.current().identity.id;
     let (for_store, for_silent) = (Arc::clone(&memory), Arc::clone(&silent));
     let data = listen(storage, &[Purpose::Data], &stop, move |accepted| {
-        tokio::spawn(store(accepted, Arc::clone(&for_store), Arc::clone(&for_silent)));
+        tokio::spawn(store(
+            accepted,
+            Arc::clone(&for_store),
+            Arc::clone(&for_silent),
+        ));
     })
     .await;
     let (met, mut directors) = mpsc::unbounded_channel();
@@ -267,7 +306,9 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(60), work)
+        .await
+        .unwrap()
 }
 
 #[test]
@@ -278,10 +319,18 @@ fn a_backup_by_order_is_saved_and_told() {
             std::fs::write(stage.client.path(&format!("f{n}")), vec![n; 100_000]).unwrap();
         }
         std::fs::write(stage.client.path("b\nad"), b"x").unwrap();
-        let answer = stage.director.order(Body::Backup(stage.order.clone())).await;
+        let answer = stage
+            .director
+            .order(Body::Backup(stage.order.clone()))
+            .await;
         assert!(matches!(answer, Body::Done(_)), "{answer:?}");
         let end = stage.director.end().await;
-        assert_eq!((end.outcome.as_str(), end.fault), ("ok", None), "{:?}", stage.director.heard.lines);
+        assert_eq!(
+            (end.outcome.as_str(), end.fault),
+            ("ok", None),
+            "{:?}",
+            stage.director.heard.lines
+        );
         let counts = end.counts.unwrap();
         assert_eq!((counts.files, counts.protected_bytes), (51, 5_000_001));
         assert!(counts.stored_bytes > 0 && end.snapshot.len() == 32);
@@ -302,18 +351,41 @@ fn what_the_client_forbids_and_stale_orders_are_refused() {
         };
         let mut order = stage.order.clone();
         order.fileset.as_mut().unwrap().includes[0].path = b"/etc".to_vec();
-        assert_eq!(fault(stage.director.order(Body::Backup(order)).await), "refused");
+        assert_eq!(
+            fault(stage.director.order(Body::Backup(order)).await),
+            "refused"
+        );
         let mut order = stage.order.clone();
-        order.fileset.as_mut().unwrap().commands.push(common::fileset::Command {
-            path: b"/x".to_vec(),
-            read: vec!["sh".into()],
-            write: vec![],
-        });
-        assert_eq!(fault(stage.director.order(Body::Backup(order)).await), "refused");
-        let order = BackupOrder { term: 4, ..stage.order.clone() };
-        assert_eq!(fault(stage.director.order(Body::Backup(order)).await), "ticket");
-        let cancel = CancelOrder { job_id: 99, reason: "test".into() };
-        assert_eq!(fault(stage.director.order(Body::Cancel(cancel)).await), "not-found");
+        order
+            .fileset
+            .as_mut()
+            .unwrap()
+            .commands
+            .push(common::fileset::Command {
+                path: b"/x".to_vec(),
+                read: vec!["sh".into()],
+                write: vec![],
+            });
+        assert_eq!(
+            fault(stage.director.order(Body::Backup(order)).await),
+            "refused"
+        );
+        let order = BackupOrder {
+            term: 4,
+            ..stage.order.clone()
+        };
+        assert_eq!(
+            fault(stage.director.order(Body::Backup(order)).await),
+            "ticket"
+        );
+        let cancel = CancelOrder {
+            job_id: 99,
+            reason: "test".into(),
+        };
+        assert_eq!(
+            fault(stage.director.order(Body::Cancel(cancel)).await),
+            "not-found"
+        );
         stage.stop.cancel();
     }));
 }
@@ -324,8 +396,14 @@ fn a_run_whose_storage_is_silent_is_canceled_in_time() {
         let mut stage = stage().await;
         std::fs::write(stage.client.path("file"), b"content").unwrap();
         stage.silent.store(true, SeqCst);
-        stage.director.order(Body::Backup(stage.order.clone())).await;
-        let cancel = CancelOrder { job_id: 17, reason: "by test".into() };
+        stage
+            .director
+            .order(Body::Backup(stage.order.clone()))
+            .await;
+        let cancel = CancelOrder {
+            job_id: 17,
+            reason: "by test".into(),
+        };
         let start = Instant::now();
         stage.director.order(Body::Cancel(cancel)).await;
         let end = stage.director.end().await;
@@ -345,7 +423,10 @@ fn a_storage_out_of_reach_leaves_an_incomplete_run_with_the_reason() {
         let end = stage.director.end().await;
         assert_eq!(end.outcome, "incomplete");
         let fault = end.fault.unwrap();
-        assert!(fault.retry && fault.text.contains("127.0.0.1:1"), "{fault:?}");
+        assert!(
+            fault.retry && fault.text.contains("127.0.0.1:1"),
+            "{fault:?}"
+        );
         stage.stop.cancel();
     }));
 }

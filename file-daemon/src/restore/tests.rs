@@ -351,7 +351,10 @@ fn exact_removes_nothing_beside_an_include_when_the_whole_snapshot_is_restored()
         std::fs::write(to.join(name), b"old").unwrap();
     }
     // As a whole snapshot is streamed: the folder above the include is an entry like all others, but for its mark.
-    let mut above = Node::dir("var", vec![Node::dir("include", vec![Node::file("f", b"new")])]);
+    let mut above = Node::dir(
+        "var",
+        vec![Node::dir("include", vec![Node::file("f", b"new")])],
+    );
     above.entry.marks = common::object::attribute::marks::IMPLIED;
     let exact = RestoreOrder {
         exact: true,

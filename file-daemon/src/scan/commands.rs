@@ -59,7 +59,11 @@ impl Commands {
 /// What follows `directory/` in `path`.
 fn below<'a>(directory: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
     let rest = path.strip_prefix(directory)?;
-    let rest = if directory == b"/" { rest } else { rest.strip_prefix(b"/")? };
+    let rest = if directory == b"/" {
+        rest
+    } else {
+        rest.strip_prefix(b"/")?
+    };
     (!rest.is_empty()).then_some(rest)
 }
 
@@ -72,7 +76,10 @@ mod tests {
     fn commands_are_found_by_directory_and_path() {
         let fileset = FileSet {
             commands: [&b"/db.sql"[..], b"/dump/a/x", b"/dump/b"]
-                .map(|path| Command { path: path.to_vec(), ..Command::default() })
+                .map(|path| Command {
+                    path: path.to_vec(),
+                    ..Command::default()
+                })
                 .to_vec(),
             ..FileSet::default()
         };

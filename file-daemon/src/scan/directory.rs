@@ -69,7 +69,11 @@ impl Directory {
     /// # Errors
     /// As `openat`.
     pub fn open_file(&self, name: &[u8]) -> io::Result<OwnedFd> {
-        Ok(open_at(self.fd.as_fd(), name, OFlags::NONBLOCK | OFlags::NOCTTY)?)
+        Ok(open_at(
+            self.fd.as_fd(),
+            name,
+            OFlags::NONBLOCK | OFlags::NOCTTY,
+        )?)
     }
 
     /// Its absolute path.

@@ -72,7 +72,7 @@ impl Levels {
             .map(|below| below.parent(identity));
         let again = match by_parent {
             Some(Ok(directory)) => directory,
-            _ => self.from_above(&path[..level.path_bytes], identity)?,
+            _ => self.by_names(&path[..level.path_bytes], identity)?,
         };
         if let Some(level) = self.stack.last_mut() {
             level.open = Some(again);
@@ -81,7 +81,7 @@ impl Levels {
     }
 
     /// From `/` name by name: the directory below was moved away meanwhile.
-    fn from_above(&self, path: &[u8], expected: Identity) -> io::Result<Arc<Directory>> {
+    fn by_names(&self, path: &[u8], expected: Identity) -> io::Result<Arc<Directory>> {
         let mut at = match self.stack.first().and_then(|l| l.open.clone()) {
             Some(root) => root,
             None => Directory::root()?,
@@ -92,7 +92,10 @@ impl Levels {
         if at.identity()? == expected {
             Ok(at)
         } else {
-            Err(io::Error::new(io::ErrorKind::NotFound, "it was replaced while it was gone through"))
+            Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was replaced while it was gone through",
+            ))
         }
     }
 }

@@ -43,12 +43,20 @@ impl LinkGroups {
             if last {
                 self.left.remove(&id);
             }
-            return Some(LinkKey { id, again: true, last });
+            return Some(LinkKey {
+                id,
+                again: true,
+                last,
+            });
         }
         if self.left.len() >= MOST_GROUPS {
             return None;
         }
         self.left.insert(id, names - 1);
-        Some(LinkKey { id, again: false, last: false })
+        Some(LinkKey {
+            id,
+            again: false,
+            last: false,
+        })
     }
 }

@@ -106,7 +106,11 @@ impl Batch {
 
     /// Keeps a directory open until the batch is done with.
     pub fn directory(&mut self, directory: &Arc<Directory>) -> u32 {
-        if !self.directories.last().is_some_and(|last| Arc::ptr_eq(last, directory)) {
+        if !self
+            .directories
+            .last()
+            .is_some_and(|last| Arc::ptr_eq(last, directory))
+        {
             self.directories.push(Arc::clone(directory));
         }
         (self.directories.len() - 1) as u32

@@ -19,8 +19,8 @@ use super::moved::Moved;
 use super::own::{absent, same_attributes};
 use super::step::{Capture, Replay, Step};
 use super::tally::{Tally, one};
-use crate::attributes::look::Looked;
 use crate::attributes::Capturer;
+use crate::attributes::look::Looked;
 use crate::runlog::RunLog;
 use crate::sink::error::SinkError;
 
@@ -139,7 +139,10 @@ impl<'a> Merge<'a> {
         self.open_all()?;
         let standing = self.standing_of_capture(&found, looked.kind)?;
         let same_kind = |e: &Entry| e.kind == looked.kind;
-        let base = found.resume.filter(same_kind).or(found.base.filter(same_kind));
+        let base = found
+            .resume
+            .filter(same_kind)
+            .or(found.base.filter(same_kind));
         let link = match looked.kind {
             Kind::File => self.links.key(looked),
             _ => None,
@@ -165,12 +168,20 @@ impl<'a> Merge<'a> {
             return self.enter_root(looked, place);
         }
         let found = self.look_up(name)?;
-        let path = || place.0.map_or_else(|| b"/".to_vec(), |within| within.path_of(name));
+        let path = || {
+            place
+                .0
+                .map_or_else(|| b"/".to_vec(), |within| within.path_of(name))
+        };
         if self.is_unmounted(&found, looked, entering, &path)? {
             self.passing_over = true;
             return self.carry(found, name, looked);
         }
-        let wanted = if entering == Entering::Implied { marks::IMPLIED } else { 0 };
+        let wanted = if entering == Entering::Implied {
+            marks::IMPLIED
+        } else {
+            0
+        };
         let looked_or_none = looked.copied().unwrap_or_else(absent);
         let vouched = self
             .vouched(&found, &looked_or_none, wanted)
@@ -178,12 +189,19 @@ impl<'a> Merge<'a> {
         let (own, own_is_base) = match vouched {
             Some((own, is_primary)) if looked.is_some() => (own, is_primary),
             _ => {
-                let place = if looked.is_some() { place } else { (None, None) };
+                let place = if looked.is_some() {
+                    place
+                } else {
+                    (None, None)
+                };
                 let fresh = self.own_entry(name, &looked_or_none, place, wanted);
                 self.inherit(fresh, &found)
             }
         };
-        let same = found.base.as_ref().is_some_and(|e| same_attributes(e, &own));
+        let same = found
+            .base
+            .as_ref()
+            .is_some_and(|e| same_attributes(e, &own));
         let frame = self.frame(&found, own, (own_is_base, looked))?;
         self.standing(&found, Kind::Directory, same)?;
         if !own_is_base {
@@ -240,7 +258,9 @@ impl<'a> Merge<'a> {
         let here = page(&found.base);
         let moved = match (here, looked, self.set.base) {
             (None, Some(looked), Some(base))
-                if looked.birth.is_some_and(|b| b.as_nanos() < base.trusted_before_ns) =>
+                if looked
+                    .birth
+                    .is_some_and(|b| b.as_nanos() < base.trusted_before_ns) =>
             {
                 self.moved.find(pages, &base.root, looked)?
             }
@@ -409,7 +429,8 @@ impl<'a> Merge<'a> {
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(Found::default());
             };
-            let at_or_before = |s: &Source| s.cursor.peek().is_some_and(|e| e.name.as_slice() <= name);
+            let at_or_before =
+                |s: &Source| s.cursor.peek().is_some_and(|e| e.name.as_slice() <= name);
             let mut found = Found::default();
             if let Some(source) = frame.resume.as_mut().filter(|s| at_or_before(s)) {
                 found.resume = source.cursor.take(pages)?;
@@ -481,8 +502,16 @@ impl<'a> Merge<'a> {
     }
 
     fn open_all_if_primary(&mut self, gone: &Found) -> Result<(), SinkError> {
-        let primary = if self.is_primary_resume() { &gone.resume } else { &gone.base };
-        if primary.is_some() { self.open_all() } else { Ok(()) }
+        let primary = if self.is_primary_resume() {
+            &gone.resume
+        } else {
+            &gone.base
+        };
+        if primary.is_some() {
+            self.open_all()
+        } else {
+            Ok(())
+        }
     }
 
     /// The first difference: opens every directory down to here, with what was equal so far.

@@ -112,7 +112,8 @@ impl Names {
     }
 
     fn push(&mut self, name: &[u8]) -> io::Result<()> {
-        let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, "too many names in a directory");
+        let too_long =
+            || io::Error::new(io::ErrorKind::FileTooLarge, "too many names in a directory");
         let start = u32::try_from(self.bytes.len()).map_err(|_| too_long())?;
         let length = u8::try_from(name.len()).map_err(|_| too_long())?;
         self.bytes.extend_from_slice(name);

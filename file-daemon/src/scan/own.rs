@@ -42,7 +42,11 @@ impl Merge<'_> {
 
     /// The primary's entry when the fresh one says the same, so that equal trees have equal pages.
     pub(super) fn inherit(&self, fresh: Entry, found: &Found) -> (Entry, bool) {
-        let primary = if self.is_primary_resume() { &found.resume } else { &found.base };
+        let primary = if self.is_primary_resume() {
+            &found.resume
+        } else {
+            &found.base
+        };
         match primary {
             Some(entry) if same_attributes(entry, &fresh) => (entry.clone(), true),
             _ => match [&found.resume, &found.base]

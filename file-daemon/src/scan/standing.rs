@@ -47,7 +47,11 @@ impl Merge<'_> {
                 if !same {
                     one(&self.set.tally.changed_entries);
                 }
-                if entry.kind == kind { Ok(()) } else { self.gone_below(entry) }
+                if entry.kind == kind {
+                    Ok(())
+                } else {
+                    self.gone_below(entry)
+                }
             }
             _ => {
                 one(&self.set.tally.new_entries);
@@ -56,7 +60,11 @@ impl Merge<'_> {
         }
     }
 
-    pub(super) fn standing_of_capture(&self, found: &Found, kind: Kind) -> Result<Standing, SinkError> {
+    pub(super) fn standing_of_capture(
+        &self,
+        found: &Found,
+        kind: Kind,
+    ) -> Result<Standing, SinkError> {
         match &found.base {
             Some(entry) if self.counts() && entry.kind == kind => Ok(Standing::Compare),
             Some(_) if self.counts() => {

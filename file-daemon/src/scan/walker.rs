@@ -88,8 +88,20 @@ impl Walker<'_> {
         match looked {
             Ok((root, looked)) => {
                 let decision = self.decide(Verdict::Implied, &looked);
-                let verdict = if decision.saves() { Verdict::Save } else { Verdict::Implied };
-                self.enter(Some(root), looked, Decision { verdict, ..decision }, b"")
+                let verdict = if decision.saves() {
+                    Verdict::Save
+                } else {
+                    Verdict::Implied
+                };
+                self.enter(
+                    Some(root),
+                    looked,
+                    Decision {
+                        verdict,
+                        ..decision
+                    },
+                    b"",
+                )
             }
             Err(error) => self.lost(b"", None, error),
         }
@@ -178,7 +190,10 @@ impl Walker<'_> {
                 Ok(())
             }
             _ if looked.kind == Kind::Directory => {
-                let decision = Decision { verdict, ..decision };
+                let decision = Decision {
+                    verdict,
+                    ..decision
+                };
                 if self.is_foreign(&looked, decision, mnt_id) {
                     self.log.notice(format!(
                         "{} is another file system and is kept as an empty folder",
@@ -310,11 +325,12 @@ impl Walker<'_> {
             return Names::of(includes.into_iter().chain(commands));
         };
         let mut names = self.reader.read(directory.as_fd())?;
-        let contents = self.plan.selector.contents(
-            path,
-            &|name| names.contains(name),
-            &|| is_cache_tag(directory),
-        );
+        let contents = self
+            .plan
+            .selector
+            .contents(path, &|name| names.contains(name), &|| {
+                is_cache_tag(directory)
+            });
         if let Contents::OnlyMarker { name, .. } = contents {
             self.log.notice(format!(
                 "{} is kept empty: it holds {}",
@@ -367,8 +383,10 @@ impl Walker<'_> {
 
     fn vanished(&mut self) {
         one(&self.tally.vanished);
-        self.log
-            .notice(format!("{} vanished before it was saved", Shown(&self.path)));
+        self.log.notice(format!(
+            "{} vanished before it was saved",
+            Shown(&self.path)
+        ));
     }
 
     fn lost(
@@ -379,11 +397,12 @@ impl Walker<'_> {
     ) -> Result<(), Stopped> {
         one(&self.tally.unsaved);
         let path = Shown(&self.path);
-        self.log.warning(if error.kind() == io::ErrorKind::NotFound {
-            format!("include {path} does not exist; what was last saved of it is kept")
-        } else {
-            format!("{path} cannot be read, its last saved state is kept: {error}")
-        });
+        self.log
+            .warning(if error.kind() == io::ErrorKind::NotFound {
+                format!("include {path} does not exist; what was last saved of it is kept")
+            } else {
+                format!("{path} cannot be read, its last saved state is kept: {error}")
+            });
         let name = self.batch.name(name);
         self.batch.events.push(Event::Lost {
             name,
@@ -407,9 +426,13 @@ fn is_include(decision: Decision) -> bool {
 fn is_cache_tag(directory: &Directory) -> bool {
     use crate::select::selector::{CACHE_TAG, CACHE_TAG_SIGNATURE};
     let regular = look(directory.as_fd(), CACHE_TAG).is_ok_and(|l| l.kind == Kind::File);
-    let Some(file) = regular.then(|| directory.open_file(CACHE_TAG).ok()).flatten() else {
+    let Some(file) = regular
+        .then(|| directory.open_file(CACHE_TAG).ok())
+        .flatten()
+    else {
         return false;
     };
     let mut head = [0u8; CACHE_TAG_SIGNATURE.len()];
-    rustix::io::pread(file, &mut head, 0).is_ok_and(|n| n == head.len()) && head == CACHE_TAG_SIGNATURE
+    rustix::io::pread(file, &mut head, 0).is_ok_and(|n| n == head.len())
+        && head == CACHE_TAG_SIGNATURE
 }

@@ -28,7 +28,9 @@ pub enum SinkError {
         expected: &'static str,
     },
     /// A page of the base that was there before is gone.
-    #[error("page {page} of the base is gone from state and storage; the next run will read its files again")]
+    #[error(
+        "page {page} of the base is gone from state and storage; the next run will read its files again"
+    )]
     BaseLost {
         /// Which page, shortened.
         page: String,

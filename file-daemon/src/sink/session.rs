@@ -86,9 +86,15 @@ impl Session {
             connection: 0,
         };
         let writer = &mut connection.writer;
-        writer.send_message(FrameType::Open, &open).await.map_err(failed)?;
+        writer
+            .send_message(FrameType::Open, &open)
+            .await
+            .map_err(failed)?;
         let reader = &mut connection.reader;
-        let opened: Opened = reader.expect(FrameType::Opened, "Opened").await.map_err(failed)?;
+        let opened: Opened = reader
+            .expect(FrameType::Opened, "Opened")
+            .await
+            .map_err(failed)?;
         let shared = Arc::new(Shared {
             storage: target.name.clone(),
             window: Window::new(opened.window_bytes),
@@ -130,11 +136,7 @@ impl Session {
             .map_err(|_| self.shared.stop.reason("session"))
     }
 
-    fn ask_for(
-        &self,
-        (kind, head): (FrameType, Vec<u8>),
-        asker: Asker,
-    ) -> Result<(), SinkError> {
+    fn ask_for(&self, (kind, head): (FrameType, Vec<u8>), asker: Asker) -> Result<(), SinkError> {
         self.send(Outgoing {
             kind,
             head,
@@ -144,7 +146,9 @@ impl Session {
     }
 
     fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, SinkError> {
-        answer.recv().map_err(|_| self.shared.stop.reason("session"))
+        answer
+            .recv()
+            .map_err(|_| self.shared.stop.reason("session"))
     }
 
     fn load(&self, kind: FrameType, segment: Segment) -> Result<(), SinkError> {

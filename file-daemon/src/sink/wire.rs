@@ -97,7 +97,9 @@ pub async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>,
                 }
                 let bytes = frame.head.len() + frame.payload.len();
                 shared.sent_bytes.fetch_add(bytes as u64, Relaxed);
-                writer.write(frame.kind, 0, &[&frame.head, &frame.payload]).await
+                writer
+                    .write(frame.kind, 0, &[&frame.head, &frame.payload])
+                    .await
             }
             None => writer.write(FrameType::Ping, 0, &[]).await,
         };
@@ -178,10 +180,7 @@ fn take(frame: &Frame, shared: &Shared) -> Result<(), SinkError> {
 }
 
 /// A page of the base that storage no longer has is an answer; every other fault ends the session.
-fn fault_came(
-    fault: common::protocol::fault::Fault,
-    shared: &Shared,
-) -> Result<(), SinkError> {
+fn fault_came(fault: common::protocol::fault::Fault, shared: &Shared) -> Result<(), SinkError> {
     let is_page = fault.code == code::MISSING && shared.pending.waits_for_pages();
     if is_page && shared.pending.pages(Vec::new()) {
         return Ok(());

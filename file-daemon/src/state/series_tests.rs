@@ -38,7 +38,11 @@ fn pages_and_scan_times_come_back_after_reopening() {
     let (id, bytes) = leaf(&["a", "b"]);
     let mut state = SeriesState::open(dir.path(), &[7; 16]).unwrap();
     state.keep(&id, &bytes).unwrap();
-    assert_eq!(state.page(&id).unwrap(), bytes, "before anything is written");
+    assert_eq!(
+        state.page(&id).unwrap(),
+        bytes,
+        "before anything is written"
+    );
     state.publish(id, facts(1234)).unwrap();
     let state = SeriesState::open(dir.path(), &[7; 16]).unwrap();
     assert_eq!(state.page(&id).unwrap(), bytes);
@@ -53,7 +57,11 @@ fn a_damaged_page_counts_as_absent_and_can_be_put_again() {
     let mut state = SeriesState::open(dir.path(), &[1; 16]).unwrap();
     state.keep(&id, &bytes).unwrap();
     state.publish(id, facts(0)).unwrap();
-    let path = dir.path().join("series").join(hex::encode([1; 16])).join("pages");
+    let path = dir
+        .path()
+        .join("series")
+        .join(hex::encode([1; 16]))
+        .join("pages");
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"X", 60).unwrap();
     assert!(state.page(&id).is_none());
@@ -77,11 +85,18 @@ fn every_torn_tail_is_cut_and_the_pages_before_it_stay() {
     for cut in 0..all.len() {
         fs::write(&path, &all[..cut]).unwrap();
         let mut file = PageFile::open(&path).unwrap();
-        assert_eq!(file.get(&first).is_some(), cut as u64 >= whole_first, "cut at {cut}");
+        assert_eq!(
+            file.get(&first).is_some(),
+            cut as u64 >= whole_first,
+            "cut at {cut}"
+        );
         assert!(file.get(&second).is_none());
         file.put(&second, &second_bytes).unwrap();
         file.sync().unwrap();
-        assert!(PageFile::open(&path).unwrap().get(&second).is_some(), "cut at {cut}");
+        assert!(
+            PageFile::open(&path).unwrap().get(&second).is_some(),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -92,7 +107,11 @@ fn compaction_keeps_what_the_root_reaches_and_nothing_else() {
     let (root, root_bytes) = folder_page(child);
     let (dead, dead_bytes) = leaf(&["dead"]);
     let mut state = SeriesState::open(dir.path(), &[2; 16]).unwrap();
-    for (id, bytes) in [(&dead, &dead_bytes), (&child, &child_bytes), (&root, &root_bytes)] {
+    for (id, bytes) in [
+        (&dead, &dead_bytes),
+        (&child, &child_bytes),
+        (&root, &root_bytes),
+    ] {
         state.keep(id, bytes).unwrap();
     }
     state.compact(root).unwrap();

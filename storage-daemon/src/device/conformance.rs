@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! What every device must do, run by each device's tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -63,6 +63,14 @@ pub struct Space {
     pub total: u64,
 }
 
+impl Space {
+    /// What backups leave free, so that sessions end in order: 2 %, at most 1 GiB.
+    #[must_use]
+    pub fn reserve(&self) -> u64 {
+        (self.total / 50).min(1 << 30)
+    }
+}
+
 /// A place for volumes.
 pub trait Device: Send + Sync + 'static {
     /// All volumes, by name. What is not a volume is left alone.

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! A device that fails when told: short writes, no space, I/O errors, a sync that lies. For tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! Golden bytes, every truncation and bit flip, misplaced blocks.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 use common::ids::ChunkId;

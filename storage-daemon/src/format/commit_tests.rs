@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! Commit, seal and label: round trip, golden bytes, hostile bytes.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 use crate::format::label::{Holds, Label};

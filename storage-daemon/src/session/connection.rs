@@ -4,44 +4,33 @@
 //! Bounds: 16 MiB of loads per connection and 96 MiB over all wait at most, 16 Asks per connection; one frame beyond
 //! that is held while it waits. Nothing is allocated by a length before a ticket was checked.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use common::net::connect::Connection;
-use common::net::framed::{Frame, FrameError, FrameReader, FrameWriter};
+use common::net::framed::{FrameError, FrameReader, FrameWriter};
 use common::net::pki::CredentialStore;
-use common::protocol::data::{Answer, Ask, Load, Open, Opened};
+use common::protocol::data::{Open, Opened};
 use common::protocol::fault::{Fault, code};
 use common::protocol::frame::{FrameType, MAJOR};
 use common::protocol::restore::{OpenRestore, Window};
-use parking_lot::Mutex;
-use prost::Message;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::authority::Authority;
-use super::backup::{Input, Link, chain};
-use super::outbox::{Next, Outbox, Outlet, outbox};
-use super::registry::{Joined, Sessions, WINDOW_BYTES};
+use super::backup::{Link, chain};
+use super::backup_connection::Incoming;
+use super::outbox::{Next, Outlet, outbox};
+use super::registry::Sessions;
 use super::restore::{Plan, Restore};
-use crate::format::block::Kind;
-use crate::store::verify::verify;
 
 /// For the first frame.
-const OPEN_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// A connection that has nothing to say shows that it lives.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// A client that writes a window to a slow disk is silent for so long at most.
-const RESTORE_IDLE: Duration = Duration::from_secs(600);
 /// Bytes of loads that wait over all connections.
 const ALL_LOADS: usize = 96 << 20;
-/// Asks of one connection that wait.
-const ASKS: usize = 16;
-/// Loads of one connection that wait, however short.
-const LOADS: usize = 240;
 /// Longest frame of a backup connection: the longest load.
 const MAX_FRAME: usize = 10 << 20;
 /// Most data connections at once.
@@ -138,17 +127,7 @@ impl Edge {
         } = connection;
         reader.limit_body(MAX_FRAME);
         let _ = link.outbox.offer_message(FrameType::Opened, &joined.opened);
-        let incoming = Incoming {
-            link,
-            joined,
-            sessions: self.sessions.clone(),
-            loads: self.loads.clone(),
-            own_loads: Arc::new(Semaphore::new(WINDOW_BYTES)),
-            load_places: Arc::new(Semaphore::new(LOADS)),
-            asks: Arc::new(Semaphore::new(ASKS)),
-            asked: Arc::default(),
-            sequence: 0,
-        };
+        let incoming = Incoming::new(link, joined, self.sessions.clone(), self.loads.clone());
         Ok(incoming
             .run(
                 reader,
@@ -183,10 +162,7 @@ impl Edge {
             sending.end();
             drop(place);
         });
-        let Connection {
-            mut reader, writer, ..
-        } = connection;
-        reader.set_idle(RESTORE_IDLE);
+        let Connection { reader, writer, .. } = connection;
         Ok(answered(
             reader,
             done,
@@ -196,10 +172,10 @@ impl Edge {
     }
 }
 
-type Served = Result<(), FrameError>;
+pub(super) type Served = Result<(), FrameError>;
 type Refused = (Fault, Connection);
 /// Ends when the connection's task does, also when that is dropped.
-type Writing = AbortOnDropHandle<Served>;
+pub(super) type Writing = AbortOnDropHandle<Served>;
 
 fn check_major(major: u32) -> Result<(), Fault> {
     if major.abs_diff(MAJOR) <= 1 {
@@ -280,218 +256,4 @@ async fn answered(
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The reading side of a backup connection.
-struct Incoming {
-    link: Link,
-    joined: Joined,
-    sessions: Arc<Sessions>,
-    loads: Arc<Semaphore>,
-    own_loads: Arc<Semaphore>,
-    load_places: Arc<Semaphore>,
-    asks: Arc<Semaphore>,
-    asked: Arc<Asked>,
-    sequence: u64,
-}
-
-/// Asks of a connection that wait: answered in order, by one thread at a time.
-#[derive(Default)]
-struct Asked {
-    line: Mutex<(VecDeque<(Ask, OwnedSemaphorePermit)>, bool)>,
-}
-
-impl Asked {
-    /// Puts an Ask in line; whether a thread must be called.
-    fn put(&self, ask: Ask, permit: OwnedSemaphorePermit) -> bool {
-        let mut line = self.line.lock();
-        line.0.push_back((ask, permit));
-        !std::mem::replace(&mut line.1, true)
-    }
-
-    /// The next Ask; with `None` the thread leaves the line.
-    fn take(&self) -> Option<(Ask, OwnedSemaphorePermit)> {
-        let mut line = self.line.lock();
-        let next = line.0.pop_front();
-        line.1 = next.is_some();
-        next
-    }
-}
-
-/// Tells the session that a connection is gone, however it went.
-struct Farewell {
-    inputs: tokio::sync::mpsc::Sender<Input>,
-    generation: u64,
-}
-
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        let (inputs, gone) = (self.inputs.clone(), Input::Detach(self.generation));
-        tokio::spawn(async move {
-            // A session that is over needs no farewell.
-            let _ = inputs.send(gone).await;
-        });
-    }
-}
-
-/// Why reading stops.
-enum Stop {
-    /// The peer broke the rules.
-    Fault(Fault),
-    /// The session is over.
-    Over,
-}
-
-impl Incoming {
-    async fn run(mut self, mut reader: FrameReader, mut writing: Writing) -> Served {
-        let _farewell = Farewell {
-            inputs: self.joined.inputs.clone(),
-            generation: self.link.generation,
-        };
-        let attached = self
-            .joined
-            .inputs
-            .send(Input::Attach(self.link.clone()))
-            .await;
-        if attached.is_err() {
-            let fault = Fault::passing(code::BUSY, "the session has just ended; open it again");
-            self.link.outbox.fault(&fault);
-        }
-        let read = tokio::select! {
-            read = self.read(&mut reader) => read,
-            written = &mut writing => return written.unwrap_or(Ok(())),
-        };
-        // The last words are sent before the connection ends.
-        self.link.outbox.end();
-        let _ = timeout(OPEN_LIMIT, &mut writing).await;
-        read
-    }
-
-    async fn read(&mut self, reader: &mut FrameReader) -> Served {
-        while let Some(frame) = reader.read().await? {
-            match self.take(frame).await {
-                Ok(()) => {}
-                Err(Stop::Over) => std::future::pending().await,
-                Err(Stop::Fault(fault)) => {
-                    tracing::warn!(
-                        code = fault.code,
-                        reason = fault.text,
-                        "data connection refused"
-                    );
-                    let _ = self.link.outbox.offer_message(FrameType::Fault, &fault);
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn take(&mut self, frame: Frame) -> Result<(), Stop> {
-        match frame.frame_type() {
-            Some(FrameType::Segment) => self.load(frame.body, Kind::Segment).await,
-            Some(FrameType::Pages) => self.load(frame.body, Kind::Pages).await,
-            Some(FrameType::Ask) => self.ask(&frame.body).await,
-            Some(FrameType::PageGet) => {
-                let ask = Ask::decode(&frame.body).map_err(malformed)?;
-                self.pass(Input::PageGet(self.link.clone(), ask)).await
-            }
-            Some(FrameType::Checkpoint) => {
-                let message = message(&frame)?;
-                self.pass(Input::Checkpoint(self.link.clone(), message))
-                    .await
-            }
-            Some(FrameType::Commit) => {
-                let message = message(&frame)?;
-                self.pass(Input::Commit(self.link.clone(), message)).await
-            }
-            Some(FrameType::Ping) => Ok(()),
-            Some(_) => {
-                let text = format!(
-                    "frame type {} does not belong on a backup connection",
-                    frame.kind
-                );
-                Err(Stop::Fault(Fault::new(code::OUT_OF_ORDER, text)))
-            }
-            // From a later minor version; what must be understood comes with a new major.
-            None => Ok(()),
-        }
-    }
-
-    async fn pass(&self, input: Input) -> Result<(), Stop> {
-        self.joined.inputs.send(input).await.map_err(|_| Stop::Over)
-    }
-
-    async fn load(&mut self, body: Bytes, kind: Kind) -> Result<(), Stop> {
-        let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let load = Load::decode(body).map_err(malformed)?;
-        if load.sequence != self.sequence + 1 {
-            let text = format!("load {} follows load {}", load.sequence, self.sequence);
-            return Err(Stop::Fault(Fault::new(code::OUT_OF_ORDER, text)));
-        }
-        self.sequence = load.sequence;
-        let permits = vec![
-            permit(&self.load_places, 1).await?,
-            permit(&self.own_loads, bytes).await?,
-            permit(&self.loads, bytes).await?,
-        ];
-        let (verdict, verified) = crossbeam_channel::bounded(1);
-        let segment = load.segment;
-        self.sessions.store().pool().submit(move |plain| {
-            // A session that has ended does not wait for it.
-            let _ = verdict.send(verify(kind, segment, plain));
-        });
-        let (link, sequence) = (self.link.clone(), load.sequence);
-        self.pass(Input::Load {
-            link,
-            sequence,
-            verified,
-            permits,
-        })
-        .await
-    }
-
-    async fn ask(&self, body: &[u8]) -> Result<(), Stop> {
-        let ask = Ask::decode(body).map_err(malformed)?;
-        let permit = permit(&self.asks, 1).await?;
-        if !self.asked.put(ask, permit) {
-            return Ok(());
-        }
-        let (store, outbox) = (self.sessions.store().clone(), self.link.outbox.clone());
-        let (asked, pending) = (self.asked.clone(), self.joined.pending.clone());
-        self.sessions.store().pool().urgent(move |_| {
-            while let Some((ask, _permit)) = asked.take() {
-                let have = store.have(&ask.ids, &pending.read());
-                answer(&outbox, ask.batch, have.map_err(|e| chain(&e)));
-            }
-        });
-        Ok(())
-    }
-}
-
-fn answer(outbox: &Outbox, batch: u32, have: Result<Vec<u8>, String>) {
-    match have {
-        Ok(have) => {
-            // A connection that is gone needs no answer.
-            let _ = outbox.offer(FrameType::Answer, Answer { batch, have }.encode());
-        }
-        Err(text) => outbox.fault(&Fault::passing(code::STORAGE, text)),
-    }
-}
-
-async fn permit(semaphore: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Stop> {
-    semaphore
-        .clone()
-        .acquire_many_owned(count)
-        .await
-        .map_err(|_| Stop::Over)
-}
-
-fn malformed(error: common::codec::DecodeError) -> Stop {
-    Stop::Fault(Fault::new(code::MALFORMED, error.to_string()))
-}
-
-fn message<M: Message + Default>(frame: &Frame) -> Result<M, Stop> {
-    frame
-        .message()
-        .map_err(|e| Stop::Fault(Fault::new(code::MALFORMED, e.to_string())))
 }

@@ -17,9 +17,12 @@ pub mod restore;
 pub mod window;
 
 pub mod authority;
+pub mod backup_connection;
 pub mod connection;
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod throughput_tests;

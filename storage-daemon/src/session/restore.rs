@@ -27,8 +27,8 @@ use crate::store::lookup::LookupError;
 
 /// Windows that may be unanswered.
 const UNANSWERED: u64 = 2;
-/// Deepest directory: far beyond what a path can name.
-const MAX_DEPTH: usize = 8192;
+/// Deepest directory: bounds the memory of one walk, a frame and a name each.
+const MAX_DEPTH: usize = 1 << 16;
 /// Deepest tree of list pages.
 const MAX_LIST_DEPTH: usize = 8;
 

@@ -1,9 +1,13 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! Sessions over real TLS, as a client sees them.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::time::Duration;
 
 use common::ids::{ChunkId, JobId, PageId, Role, SnapshotId};
+use common::object::entry::Content;
+use common::object::link::ChunkRef;
+use common::object::list::ListBuilder;
+use common::object::page_builder::BuiltPage;
 use common::object::segment::Codec;
 use common::protocol::data::{Ask, Checkpoint, Load, Open};
 use common::protocol::fault::{Fault, code};
@@ -604,4 +608,45 @@ async fn stopping_keeps_what_is_whole_and_tells_the_client() {
             .is_some()
     );
     assert!(daemon.store.snapshots().get(&SnapshotId([0; 32])).is_none());
+}
+
+#[tokio::test]
+async fn a_file_of_many_chunks_is_streamed_over_several_windows() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path()).await;
+    let mut client = daemon.open(&daemon.ticket(1), 0).await;
+    let chunks: Vec<Vec<u8>> = (0..70_000u32).map(|n| n.to_le_bytes().to_vec()).collect();
+    let mut list = ListBuilder::new();
+    let mut pages = Vec::new();
+    let mut emit = |built: BuiltPage| {
+        pages.push(built.bytes);
+        Ok::<_, std::convert::Infallible>(())
+    };
+    for some in chunks.chunks(14_000) {
+        let pieces: Vec<&[u8]> = some.iter().map(Vec::as_slice).collect();
+        client.load(FrameType::Segment, &pieces).await;
+        for piece in some {
+            let chunk = ChunkRef {
+                id: ChunkId::of(piece),
+                len: 4,
+            };
+            list.push(chunk, &mut emit).unwrap();
+        }
+    }
+    let mut entry = testing::file("huge", b"");
+    entry.content = list.finish(&mut emit).unwrap();
+    assert!(matches!(entry.content, Content::List(l) if l.bytes == 280_000));
+    let (root, top) = testing::page(&[entry]);
+    pages.push(top);
+    for page in &pages {
+        client.load(FrameType::Pages, &[page]).await;
+    }
+    client.commit(root).await;
+    let got = daemon.restore(root, Selection::default(), "content").await;
+    assert!(got.windows >= 2, "{}", got.windows);
+    assert_eq!(got.files["/huge"], chunks.concat());
+    assert_eq!(
+        (got.end.entries, got.end.bytes, got.end.lost),
+        (1, 280_000, 0)
+    );
 }

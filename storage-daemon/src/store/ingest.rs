@@ -16,6 +16,7 @@ use super::sorted_index::IdMap;
 use super::the_store::{Store, StoreError};
 use super::verify::Verified;
 use crate::format::block::Kind;
+use crate::format::commit::CommittedBlock;
 use crate::format::label::Holds;
 use crate::volume::writer::locations;
 use crate::volume::{Location, VolumeWriter};
@@ -24,6 +25,12 @@ use crate::volume::{Location, VolumeWriter};
 const COMMIT_IDS: usize = 128 << 10;
 /// ... or bytes.
 const COMMIT_BYTES: u64 = 1 << 30;
+
+/// Free space is looked at each time a session has stored so much.
+const CHECK_SPACE_BYTES: u64 = 16 << 20;
+
+/// What one commit block made durable: volume, offset of the commit, blocks.
+type Batch = (u32, u64, Vec<CommittedBlock>);
 
 /// Ids a session has appended and not committed.
 pub type Pending = Arc<RwLock<IdMap<Location>>>;
@@ -38,6 +45,7 @@ pub struct SessionWriter {
     pending: Pending,
     uncommitted_bytes: u64,
     stored_bytes: u64,
+    space_checked_at: u64,
     volumes: BTreeSet<String>,
     ended: bool,
 }
@@ -55,6 +63,7 @@ impl SessionWriter {
             pending: Pending::default(),
             uncommitted_bytes: 0,
             stored_bytes: 0,
+            space_checked_at: 0,
             volumes: BTreeSet::new(),
             ended: false,
         }
@@ -81,15 +90,46 @@ impl SessionWriter {
     /// Appends a verified segment. Pages need everything they name to be present.
     ///
     /// # Errors
-    /// [`StoreError`]; after any but `Missing` the session has ended.
+    /// [`StoreError`]; after any but `Missing` and `NearlyFull` the session has ended.
     pub fn append(&mut self, verified: &Verified) -> Result<(), StoreError> {
         self.check_needs(verified)?;
+        if self.is_repeated(verified) {
+            return Ok(());
+        }
         let due = self.pending.read().len() >= COMMIT_IDS || self.uncommitted_bytes >= COMMIT_BYTES;
         if due {
             self.commit()?;
         }
+        self.check_space()?;
         let appended = self.append_block(verified);
         appended.map_err(|error| self.end(error))
+    }
+
+    /// Sent again after a lost connection, and still here.
+    fn is_repeated(&self, verified: &Verified) -> bool {
+        let pending = self.pending.read();
+        verified
+            .segment
+            .slots
+            .iter()
+            .all(|slot| pending.contains_key(&slot.id))
+    }
+
+    /// Ends in order while there is still room for commits and seals.
+    fn check_space(&mut self) -> Result<(), StoreError> {
+        if self.stored_bytes < self.space_checked_at {
+            return Ok(());
+        }
+        self.space_checked_at = self.stored_bytes + CHECK_SPACE_BYTES;
+        let space = self.store.volumes().space()?;
+        if space.free > space.reserve() {
+            return Ok(());
+        }
+        self.commit()?;
+        Err(StoreError::NearlyFull {
+            free: space.free,
+            reserve: space.reserve(),
+        })
     }
 
     fn append_block(&mut self, verified: &Verified) -> Result<(), StoreError> {
@@ -212,6 +252,19 @@ impl SessionWriter {
             }
         }
         let mut batches = Vec::new();
+        let committed = self.commit_blocks(&mut batches);
+        // What became durable counts, also when a later lane failed.
+        for (volume, mark, blocks) in batches {
+            let batch: Vec<_> = locations(volume, &blocks).collect();
+            self.store.index().insert(&batch, volume, mark)?;
+        }
+        committed?;
+        self.pending.write().clear();
+        self.uncommitted_bytes = 0;
+        Ok(())
+    }
+
+    fn commit_blocks(&mut self, batches: &mut Vec<Batch>) -> Result<(), StoreError> {
         for writer in [&mut self.data, &mut self.pages].into_iter().flatten() {
             let before = writer.bytes();
             if let Some((mark, blocks)) = writer.append_commit(self.session)? {
@@ -221,12 +274,6 @@ impl SessionWriter {
                 batches.push((writer.label.number, mark, blocks));
             }
         }
-        for (volume, mark, blocks) in batches {
-            let batch: Vec<_> = locations(volume, &blocks).collect();
-            self.store.index().insert(&batch, volume, mark)?;
-        }
-        self.pending.write().clear();
-        self.uncommitted_bytes = 0;
         Ok(())
     }
 
@@ -281,14 +328,13 @@ impl SessionWriter {
             .for_each(|w| self.store.volumes().release(w));
     }
 
-    /// After an error: a full device gives back what was not committed, any other takes the volumes out of use.
+    /// After an error: what was not committed is given back; a volume whose tail is unknown is out of use.
     fn end(&mut self, error: StoreError) -> StoreError {
         self.ended = true;
         self.pending.write().clear();
         let lanes = [self.data.take(), self.pages.take()];
         for mut writer in lanes.into_iter().flatten() {
-            let usable = error.is_full() && writer.roll_back().is_ok();
-            if usable {
+            if !writer.has_failed() && writer.roll_back().is_ok() {
                 self.store.volumes().release(writer);
             } else {
                 tracing::error!(volume = writer.label.name(), %error, "volume failed: it is never written again");

@@ -28,7 +28,12 @@ impl Store {
         volumes.sort_by_key(|v| (v.label.holds == Holds::Pages, v.label.number));
         for volume in volumes {
             let mark = marks.get(&volume.label.number).copied();
-            if let Err(error) = self.recover_volume(&volume.label, mark) {
+            let recovered = self.recover_volume(&volume.label, mark);
+            if let Err(StoreError::Index(error)) = recovered {
+                // With half an index the daemon would store everything again.
+                return Err(error.into());
+            }
+            if let Err(error) = recovered {
                 tracing::error!(volume = volume.label.name(), %error, "volume cannot be read: it is out of use");
                 self.volumes().failed(&volume.label);
             }

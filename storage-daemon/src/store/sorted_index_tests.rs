@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! The index against a plain map, across restarts, merges, removals and damage.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
 //! The store as its users see it: what counts as present when, after crashes, damage, full devices and failed syncs.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -268,6 +268,13 @@ fn a_full_device_ends_the_session_and_nothing_else() {
         &b"before"[..]
     );
     assert!(!has(&store, b"lost"));
+    assert!(
+        store
+            .volumes()
+            .list()
+            .iter()
+            .all(|v| v.status == Status::Append)
+    );
     store_file(&store, b"after");
     assert_eq!(
         volume_files(dir.path(), "data").len(),
@@ -323,4 +330,37 @@ fn many_sessions_write_at_once_each_to_its_own_volumes() {
     for n in 0..4 {
         assert!(has(&store, &noise(n * 100 + 19, 3000)));
     }
+}
+
+#[test]
+fn a_failed_page_volume_leaves_the_data_volume_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(DiskDevice::open(&dir.path().join("volumes")).unwrap());
+    let (device, plan) = Faulty::new(disk);
+    let store = open_on(dir.path(), device, 2 << 30);
+    let mut w = writer(&store);
+    append(&mut w, Kind::Segment, &[b"data"]).unwrap();
+    let (_, bytes) = page(&[file("a", b"data")]);
+    append(&mut w, Kind::Pages, &[&bytes]).unwrap();
+    // Syncs: data, pages, commit of data, commit of pages.
+    plan.arm(Fault::SyncFails, 3);
+    assert!(w.commit().is_err());
+    plan.disarm();
+    w.close();
+    assert!(has(&store, b"data"), "its commit was durable before");
+    assert!(!has(&store, &bytes));
+    let status: Vec<Status> = store.volumes().list().iter().map(|v| v.status).collect();
+    assert_eq!(status, [Status::Append, Status::Error]);
+}
+
+#[test]
+fn a_load_sent_again_takes_no_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut w = writer(&store);
+    append(&mut w, Kind::Segment, &[&noise(1, 9000)]).unwrap();
+    let before = w.stored_bytes();
+    append(&mut w, Kind::Segment, &[&noise(1, 9000)]).unwrap();
+    assert_eq!(w.stored_bytes(), before);
+    w.close();
 }

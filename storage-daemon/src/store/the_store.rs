@@ -69,6 +69,14 @@ pub enum StoreError {
         /// Its payload.
         bytes: usize,
     },
+    /// What is left is kept for commits and seals.
+    #[error("only {free} bytes are free and {reserve} are kept in reserve")]
+    NearlyFull {
+        /// Free bytes.
+        free: u64,
+        /// Kept for ends in order.
+        reserve: u64,
+    },
     /// The session has failed before.
     #[error("the session has failed and takes nothing more")]
     Ended,
@@ -81,6 +89,7 @@ impl StoreError {
         match self {
             Self::Volume(e) => e.is_full(),
             Self::Device(e) => e.is_full(),
+            Self::NearlyFull { .. } => true,
             _ => false,
         }
     }

@@ -74,6 +74,7 @@ pub struct VolumeWriter {
     blocks: Vec<CommittedBlock>,
     ids: usize,
     unpaced: u64,
+    has_failed: bool,
 }
 
 impl VolumeWriter {
@@ -98,6 +99,7 @@ impl VolumeWriter {
             blocks: Vec::new(),
             ids: 0,
             unpaced: 0,
+            has_failed: false,
         }
     }
 
@@ -132,6 +134,12 @@ impl VolumeWriter {
     #[must_use]
     pub fn has_uncommitted(&self) -> bool {
         !self.blocks.is_empty()
+    }
+
+    /// Whether its tail is unknown: nothing may be appended or cut any more.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// Whether a block of this size fits, and after it its commit and the seal.
@@ -258,10 +266,11 @@ impl VolumeWriter {
     /// # Errors
     /// [`VolumeError::Sync`]
     pub fn sync(&mut self) -> Result<(), VolumeError> {
-        self.gate.sync().map_err(|source| VolumeError::Sync {
-            volume: self.label.name(),
-            source,
-        })?;
+        if let Err(source) = self.gate.sync() {
+            self.has_failed = true;
+            let volume = self.label.name();
+            return Err(VolumeError::Sync { volume, source });
+        }
         self.unpaced = 0;
         Ok(())
     }
@@ -322,8 +331,13 @@ impl VolumeWriter {
         let bytes = header.stored_bytes();
         let padding = bytes as usize - head.len() - payload.len();
         const ZEROES: [u8; ALIGN as usize] = [0; ALIGN as usize];
-        self.file
-            .append(place.offset, &[&head, payload, &ZEROES[..padding]])?;
+        let stored = self
+            .file
+            .append(place.offset, &[&head, payload, &ZEROES[..padding]]);
+        if let Err(error) = stored {
+            self.has_failed |= !error.is_full();
+            return Err(error.into());
+        }
         self.tip = Tip {
             offset: place.offset + bytes,
             sequence: place.sequence + 1,

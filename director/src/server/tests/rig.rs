@@ -218,7 +218,13 @@ impl Rig {
     pub async fn stop_director(&mut self) {
         let (stop, task) = self.director.take().unwrap();
         stop.cancel();
+        let start = std::time::Instant::now();
         tokio::time::timeout(LIMIT, task).await.unwrap().unwrap();
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "stopping took {:?}",
+            start.elapsed()
+        );
     }
 
     async fn enrol(&self, route: &str, role: Role) -> Arc<CredentialStore> {
@@ -373,6 +379,24 @@ impl Rig {
             panic!("run {job_id} is never {what}: {last}");
         }
         last
+    }
+
+    /// The client tells the end of a run, as often as it takes to be heard.
+    pub async fn client_says(&self, job_id: u64, outcome: &str) {
+        end(&self.client.as_ref().unwrap().sender, job_id, outcome).await;
+    }
+
+    /// Starts job `data` and waits until the client works on it; its JobId.
+    pub async fn start_and_hang(&self) -> u64 {
+        self.world.lock().script = Script::Hang;
+        let id = self.start_run().await;
+        let works = async {
+            while self.world.lock().running.is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, works).await.unwrap();
+        id
     }
 
     pub async fn over(&self, job_id: u64) -> Value {

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used)]
 //! Cron lines against known dates, clock changes of real zones, and the daily promise as a property.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 

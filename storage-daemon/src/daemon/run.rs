@@ -19,8 +19,8 @@ use common::protocol::enrol::Token;
 use common::shutdown::StopToken;
 use rustix::fs::FlockOperation;
 
+use super::control::{Control, storage_report};
 use crate::config::Config;
-use crate::control::{Control, storage_report};
 use crate::device::DeviceError;
 use crate::device::disk::DiskDevice;
 use crate::session::authority::Authority;

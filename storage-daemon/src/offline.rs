@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::config::Config;
+use crate::daemon::command_line::VolumeCommand;
 use crate::device::DeviceError;
 use crate::device::disk::DiskDevice;
 use crate::volume::ReadError;
@@ -30,6 +31,21 @@ fn open(config: &Config) -> Result<VolumeSet, ToolError> {
         max_bytes: config.max_volume_bytes,
     };
     Ok(VolumeSet::open(std::sync::Arc::new(device), making)?)
+}
+
+/// Does what was asked; returns whether all is well.
+///
+/// # Errors
+/// [`ToolError`]
+pub fn look(
+    command: VolumeCommand,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<bool, ToolError> {
+    match command {
+        VolumeCommand::List => list(config, out).map(|()| true),
+        VolumeCommand::Verify => verify(config, out),
+    }
 }
 
 /// One line per volume.

@@ -271,5 +271,5 @@ fn undress(t: DateTime<Utc>) -> civil::DateTime {
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
+#[path = "calendar_tests.rs"]
 mod tests;

@@ -133,14 +133,12 @@ async fn a_broken_off_run_is_resumed_once_from_its_checkpoint_under_the_same_num
 #[tokio::test(flavor = "multi_thread")]
 async fn a_director_that_was_away_settles_what_was_committed_meanwhile() {
     let mut rig = Rig::whole().await;
-    rig.world.lock().script = Script::Hang;
-    let id = rig.start_run().await;
-    rig.until(id, "running", |run| run["status"] == "running")
-        .await;
+    let id = rig.start_and_hang().await;
     rig.stop_director().await;
     let order = rig.world.lock().backups.last().cloned().unwrap();
     rig.world.lock().commit(&ticket_of(&order));
     rig.start_director().await;
+    rig.client_says(id, "ok").await;
     let run = rig.over(id).await;
     assert_eq!(run["status"], "ok", "{run}");
     assert_eq!(rig.get("/snapshots").await["items"][0]["job_id"], id);
@@ -149,10 +147,7 @@ async fn a_director_that_was_away_settles_what_was_committed_meanwhile() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_on_while_its_director_is_away() {
     let mut rig = Rig::whole().await;
-    rig.world.lock().script = Script::Hang;
-    let id = rig.start_run().await;
-    rig.until(id, "running", |run| run["status"] == "running")
-        .await;
+    let id = rig.start_and_hang().await;
     rig.stop_director().await;
     rig.start_director().await;
     let order = rig.world.lock().backups.last().cloned().unwrap();
@@ -173,6 +168,7 @@ async fn a_run_goes_on_while_its_director_is_away() {
         .send(Body::Session(event))
         .await
         .unwrap();
+    rig.client_says(id, "ok").await;
     let run = rig.over(id).await;
     assert_eq!(run["status"], "ok", "{run}");
     assert_eq!(rig.world.lock().backups.len(), 1);
@@ -181,10 +177,7 @@ async fn a_run_goes_on_while_its_director_is_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canceled_run_ends_canceled_with_the_reason() {
     let rig = Rig::whole().await;
-    rig.world.lock().script = Script::Hang;
-    let id = rig.start_run().await;
-    rig.until(id, "running", |run| run["status"] == "running")
-        .await;
+    let id = rig.start_and_hang().await;
     rig.post(
         &format!("/runs/{id}/cancel"),
         json!({"reason": "wrong job"}),
