@@ -3,19 +3,19 @@
 //! Daemons are killed as a crash kills them, and started again by `up`. When the value is dropped, also by a panic or by
 //! the end of the test program, a [`Reaper`] ends every process and removes the folder. `HOLDFAST_KEEP=1` keeps it.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::binaries::Program;
 use crate::console::{Console, Reply};
 use crate::journal::Journal;
+pub use crate::ports::free_port;
+use crate::ports::free_ports;
+pub use crate::process::{is_alive, run_daemon};
 use crate::reaper::{Afterwards, Reaper};
 use crate::{args, postgres, wait};
 
@@ -517,53 +517,6 @@ pub fn quoted(path: &Path) -> String {
     )
 }
 
-/// Starts a daemon directly, as a service manager does; gives how it ended, when it ends within the limit.
-///
-/// # Panics
-/// When it does not end in time.
-#[must_use]
-pub fn run_daemon(program: Program, arguments: &[&str], limit: Duration) -> Reply {
-    use std::process::{Command, Stdio};
-    let mut command = Command::new(program.path());
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = command.spawn().expect("a daemon can be started");
-    let pid = Pid::from_child(&child);
-    let killer = std::thread::spawn({
-        let name = program.name();
-        move || {
-            let ended = !wait::never(limit, || !is_alive(pid));
-            if !ended {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            assert!(ended, "{name} did not end within {limit:?}");
-        }
-    });
-    let done = child.wait_with_output().expect("a child can be waited for");
-    killer.join().expect("it ended in time");
-    Reply {
-        command: format!("{} {}", program.name(), arguments.join(" ")),
-        code: done.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        err: String::from_utf8_lossy(&done.stderr).into_owned(),
-    }
-}
-
-/// Whether a process runs; one that ended and was not waited for does not.
-#[must_use]
-pub fn is_alive(pid: Pid) -> bool {
-    let stat =
-        std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    state.is_some_and(|state| state != 'Z')
-}
-
 /// The JobId of a run.
 ///
 /// # Panics
@@ -601,31 +554,4 @@ fn last_of(value: &Value) -> &Value {
         None if value["run"].is_object() => &value["run"],
         None => value,
     }
-}
-
-/// Two ports, the second two above the first, that nobody has now; never given twice by this process.
-fn free_ports() -> u16 {
-    // Below the range the system takes for outgoing connections.
-    const FIRST: u16 = 15_000;
-    const COUNT: u16 = 4_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..COUNT {
-        let step = NEXT.fetch_add(1, Ordering::SeqCst);
-        let offset = u16::try_from(std::process::id() % u32::from(COUNT)).expect("below COUNT");
-        let port = FIRST + (offset.wrapping_mul(7).wrapping_add(step)) % COUNT * 4;
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if free(port) && free(port + 2) {
-            return port;
-        }
-    }
-    panic!("no free ports");
-}
-
-/// A port that nobody has now.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    free_ports() + 1
 }

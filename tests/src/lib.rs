@@ -23,7 +23,9 @@ pub mod console;
 pub mod installation;
 pub mod journal;
 pub mod mounts;
+pub mod ports;
 pub mod postgres;
+pub mod process;
 pub mod reaper;
 
 pub mod corrupter;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 /// Kills only processes whose command line names the folder, so that a reused process id hurts nobody.
 const SCRIPT: &str = r#"
+trap '' TERM INT HUP
 cat >/dev/null
 for file in "$1"/*/run/*.pid "$1"/*/director/pg/postmaster.pid; do
     [ -f "$file" ] || continue
@@ -46,8 +47,9 @@ impl Reaper {
         } else {
             "remove"
         };
-        let shell = Command::new("sh")
-            .args(["-c", SCRIPT, "reaper"])
+        // Out of the test's group: what ends the test must not end this.
+        let shell = Command::new("setsid")
+            .args(["sh", "-c", SCRIPT, "reaper"])
             .arg(folder)
             .arg(keep)
             .stdin(Stdio::piped())

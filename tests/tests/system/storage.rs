@@ -136,16 +136,13 @@ fn a_flipped_bit_in_a_volume_is_named_by_its_file_and_the_next_run_stores_it_ane
     let to = holdfast.absent("flipped");
     let run = holdfast.restore_with(args!["--job", "flipped", "--to", &to], 2);
     let log = holdfast.log_of(&run);
-    assert!(
-        log.contains(source.join("victim").to_str().unwrap()),
-        "{log}"
-    );
+    assert!(log.contains("flipped/victim"), "{log}");
     let place = restored(&to, &source);
+    // Content that shares a block with the victim may be hurt too: then it is named. All else is delivered.
     for name in ["before", "behind", "small"] {
-        assert!(
-            std::fs::read(place.join(name)).unwrap() == std::fs::read(source.join(name)).unwrap(),
-            "{name}"
-        );
+        let is_named = log.contains(&format!("flipped/{name}"));
+        let whole = std::fs::read(place.join(name)).ok() == std::fs::read(source.join(name)).ok();
+        assert!(whole != is_named, "{name}: whole {whole}, named {is_named}");
     }
     assert!(
         !place.join("victim").exists(),
