@@ -10,6 +10,14 @@ use serde_json::Value;
 
 use crate::binaries::Program;
 
+/// What daemons started by a test may write to: the test's own folder and /tmp. Everything else is read-only for them,
+/// so that a mistake in what a restore writes or removes cannot reach the machine. Mounts made later are still seen.
+const CAGE: &str = r#"
+mount --rbind "$1" "$1" && mount --rbind /tmp /tmp && mount -o remount,bind,ro / || exit 99
+shift
+exec "$@"
+"#;
+
 /// The console of one installation.
 #[derive(Debug, Clone)]
 pub struct Console {
@@ -91,13 +99,37 @@ impl Console {
     /// # Panics
     /// When the console cannot be started.
     pub fn run<I: IntoIterator<Item = S>, S: Into<Word>>(&self, arguments: I) -> Reply {
-        let arguments = words(arguments);
         let mut command = Command::new(Program::Console.path());
+        command.arg("--root").arg(&self.root);
+        Self::finish(command, &words(arguments))
+    }
+
+    /// `holdfast up` with these arguments; the daemons it starts can write below `folder` and /tmp only.
+    ///
+    /// # Panics
+    /// When the console cannot be started.
+    pub fn up<I: IntoIterator<Item = S>, S: Into<Word>>(&self, folder: &Path, more: I) -> Reply {
+        let mut command = Command::new("unshare");
         command
+            .args([
+                "--mount",
+                "--propagation",
+                "slave",
+                "sh",
+                "-c",
+                CAGE,
+                "cage",
+            ])
+            .arg(folder)
+            .arg(Program::Console.path())
             .arg("--root")
             .arg(&self.root)
-            .args(&arguments)
-            .stdin(Stdio::null());
+            .arg("up");
+        Self::finish(command, &words(more))
+    }
+
+    fn finish(mut command: Command, arguments: &[OsString]) -> Reply {
+        command.args(arguments).stdin(Stdio::null());
         let done = command.output().expect("the console can be started");
         let shown: Vec<_> = arguments
             .iter()

@@ -121,7 +121,7 @@ impl Installation {
     #[must_use]
     pub fn try_up(&self) -> Reply {
         self.console
-            .run(["up", "--port-base", &self.ports.to_string()])
+            .up(&self.base, ["--port-base", &self.ports.to_string()])
     }
 
     /// Its folder.
@@ -163,9 +163,7 @@ impl Installation {
             .as_str()
             .unwrap_or_else(|| panic!("a token expected: {added}"));
         let machine = self.machine(name);
-        let _ = machine
-            .console
-            .ok(["up", "--only", "client", "--token", token]);
+        let _ = machine.join(token).expect_code(0);
         machine
     }
 
@@ -174,6 +172,7 @@ impl Installation {
     pub fn machine(&self, name: &str) -> Machine {
         let root = self.base.join(name);
         Machine {
+            base: self.base.clone(),
             console: Console::new(&root),
             root,
         }
@@ -487,6 +486,16 @@ pub struct Machine {
     pub root: PathBuf,
     /// The console there.
     pub console: Console,
+    base: PathBuf,
+}
+
+impl Machine {
+    /// `holdfast up --only client` with a token.
+    #[must_use]
+    pub fn join(&self, token: &str) -> Reply {
+        self.console
+            .up(&self.base, ["--only", "client", "--token", token])
+    }
 }
 
 /// Where the file or folder `original` stands after a restore into the folder `to`.

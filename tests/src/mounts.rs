@@ -20,6 +20,8 @@ pub fn private<T: Send>(body: impl FnOnce() -> T + Send) -> T {
                 unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
                     .expect("root may leave the mount namespace");
                 mount(&["--make-rprivate", "/"]);
+                // Daemons have a namespace of their own below this one, and see what is mounted here later.
+                mount(&["--make-rshared", "/"]);
                 body()
             })
             .expect("a thread can be started");

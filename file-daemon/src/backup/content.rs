@@ -1,11 +1,12 @@
 //! Content: a stream of bytes cut into chunks and uploaded, and what an entry says of it afterwards.
 //!
-//! Memory: one buffer per reader, of two longest chunks. The stream ends where the source ends, whatever size was
+//! Memory: one buffer per reader, of two longest chunks, and a slab that small files share, so that two hundred thousand
+//! files are not two hundred thousand allocations. The stream ends where the source ends, whatever size was
 //! announced.
 
-use std::borrow::Cow;
 use std::io;
 
+use bytes::BytesMut;
 use common::object::attribute::Cut;
 use common::object::chunker::{Chunker, cut_for_size};
 use common::object::entry::Content;
@@ -17,6 +18,8 @@ use crate::sink::error::SinkError;
 
 /// Bytes read at once from a large source.
 const READ_BYTES: usize = 1 << 20;
+/// Bytes of a slab.
+const SLAB_BYTES: usize = 256 << 10;
 
 /// Why a stream ended early.
 #[derive(Debug)]
@@ -47,10 +50,11 @@ pub struct Stored {
 /// A source of bytes: fills the buffer from where it stands; 0 = the end.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> io::Result<usize>;
 
-/// Cuts streams; keeps its buffer.
+/// Cuts streams; keeps its buffers.
 #[derive(Debug, Default)]
 pub struct Cutter {
     buffer: Vec<u8>,
+    slab: BytesMut,
 }
 
 impl Cutter {
@@ -75,7 +79,7 @@ impl Cutter {
             return Err(StreamError::Source(io::Error::other(known)));
         };
         match usize::try_from(expected) {
-            Ok(size) if size > 0 && size <= chunker.min_bytes() => small(fill, size, to),
+            Ok(size) if size > 0 && size <= chunker.min_bytes() => self.small(fill, size, to),
             _ => self.large(fill, (cut, chunker), to),
         }
     }
@@ -92,7 +96,7 @@ impl Cutter {
         let mut window = Window::new(&mut self.buffer, chunker.max_bytes());
         while window.fill(fill).map_err(StreamError::Source)? {
             let length = chunker.first(window.bytes());
-            let chunk = upload.chunk(Cow::Borrowed(&window.bytes()[..length]), known)?;
+            let chunk = upload.chunk_of(&window.bytes()[..length], known)?;
             list.push(chunk, &mut emit)?;
             window.take(length);
             bytes += length as u64;
@@ -103,6 +107,42 @@ impl Cutter {
             content,
             cut: (chunks > 1).then_some(cut),
             bytes,
+        })
+    }
+
+    /// A file that is one chunk: read whole, without a second copy. A slab that is used up belongs to its pieces; what
+    /// nobody holds any more is used again.
+    fn small(
+        &mut self,
+        fill: Fill<'_>,
+        size: usize,
+        (upload, known): (&Upload<'_>, &Known),
+    ) -> Result<Stored, StreamError> {
+        if self.slab.capacity() < size {
+            self.slab.reserve(size.max(SLAB_BYTES));
+        }
+        self.slab.resize(size, 0);
+        let mut end = 0;
+        while end < size {
+            match fill(&mut self.slab[end..]) {
+                Ok(0) => break,
+                Ok(got) => end += got,
+                Err(e) => {
+                    self.slab.clear();
+                    return Err(StreamError::Source(e));
+                }
+            }
+        }
+        self.slab.truncate(end);
+        let content = if end == 0 {
+            Content::None
+        } else {
+            Content::Chunks(vec![upload.chunk(self.slab.split().freeze(), known)?])
+        };
+        Ok(Stored {
+            content,
+            cut: None,
+            bytes: end as u64,
         })
     }
 }
@@ -150,31 +190,4 @@ impl<'a> Window<'a> {
     fn take(&mut self, length: usize) {
         self.start += length;
     }
-}
-
-/// A file that is one chunk: read whole, without a second copy.
-fn small(
-    fill: Fill<'_>,
-    size: usize,
-    (upload, known): (&Upload<'_>, &Known),
-) -> Result<Stored, StreamError> {
-    let mut plain = vec![0; size];
-    let mut end = 0;
-    while end < size {
-        match fill(&mut plain[end..]).map_err(StreamError::Source)? {
-            0 => break,
-            got => end += got,
-        }
-    }
-    plain.truncate(end);
-    let content = if plain.is_empty() {
-        Content::None
-    } else {
-        Content::Chunks(vec![upload.chunk(Cow::Owned(plain), known)?])
-    };
-    Ok(Stored {
-        content,
-        cut: None,
-        bytes: end as u64,
-    })
 }

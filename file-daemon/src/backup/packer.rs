@@ -4,6 +4,7 @@
 //! Questions are pipelined; when nothing comes in, what was gathered is asked at once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use common::ids::ChunkId;
 use common::object::page_builder::BuiltPage;
@@ -12,7 +13,7 @@ use common::protocol::data::Answer;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, never, select};
 
 use super::budget::Permit;
-use super::compress::Job;
+use super::compress::{Job, Spare};
 use super::upload::{Load, Piece};
 use crate::sink::error::SinkError;
 use crate::sink::port::Storage;
@@ -25,7 +26,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Batches whose answer is awaited at once.
 const MOST_ASKED: usize = 16;
 /// Page bytes of one segment.
-const PAGE_SEGMENT_BYTES: usize = 256 << 10;
+const PAGE_SEGMENT_BYTES: usize = 512 << 10;
 /// Page bytes for which a half-full content segment is closed.
 const MOST_PAGE_BYTES: usize = 1 << 20;
 
@@ -46,6 +47,8 @@ pub struct Exits<'a> {
     pub storage: &'a dyn Storage,
     /// The compressors.
     pub jobs: Sender<Job>,
+    /// Buffers that the compressors are done with.
+    pub spare: Arc<Spare>,
     /// The sender.
     pub parcels: Sender<Parcel>,
     /// Why the run stopped.
@@ -193,7 +196,7 @@ impl Packer<'_> {
     fn content(&mut self, piece: Piece) -> Result<(), SinkError> {
         let open = &mut self.content;
         if open.plain.capacity() == 0 {
-            open.plain.reserve(SEGMENT_BYTES.max(piece.bytes.len()));
+            open.plain = self.exits.spare.take();
         }
         open.add(piece.id, &piece.bytes);
         open.permits.push(piece.permit);

@@ -16,7 +16,7 @@ use common::protocol::orders::BackupOrder;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::command::CommandError;
-use super::compress::{self, Pressure};
+use super::compress::{self, Pressure, Spare};
 use super::packer::{self, Exits};
 use super::reader::{Reader, Reading};
 use super::sender;
@@ -264,14 +264,16 @@ fn deliver<'scope, 'env: 'scope>(
     let (jobs, to_compress) = bounded(PARCELS);
     let (parcels, to_send) = bounded(PARCELS);
     let pressure = Arc::new(Pressure::default());
+    let spare = Arc::new(Spare::default());
     for _ in 0..cores() {
-        let (to_compress, pressure) = (to_compress.clone(), Arc::clone(&pressure));
+        let to_compress = to_compress.clone();
+        let (pressure, spare) = (Arc::clone(&pressure), Arc::clone(&spare));
         scope.spawn(move || {
             let _guard = StageGuard {
                 stop,
                 stage: "compressor",
             };
-            compress::work(&to_compress, &pressure, level);
+            compress::work(&to_compress, (&pressure, &spare), level);
         });
     }
     scope.spawn(move || {
@@ -282,6 +284,7 @@ fn deliver<'scope, 'env: 'scope>(
         let exits = Exits {
             storage,
             jobs,
+            spare,
             parcels,
             stop,
         };

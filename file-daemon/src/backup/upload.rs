@@ -1,8 +1,8 @@
 //! Upload: the way of chunks and pages into the packer, shared by readers and tree.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use common::ids::ChunkId;
 use common::object::link::ChunkRef;
 use common::object::page_builder::BuiltPage;
@@ -26,8 +26,8 @@ const QUEUE: usize = 256;
 pub struct Piece {
     /// Its name.
     pub id: ChunkId,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Its bytes: a slice of its reader's slab.
+    pub bytes: Bytes,
     /// Their place in the budget.
     pub permit: Permit,
 }
@@ -72,17 +72,32 @@ impl<'a> Upload<'a> {
     ///
     /// # Errors
     /// The run was stopped.
-    pub fn chunk(&self, plain: Cow<'_, [u8]>, known: &Known) -> Result<ChunkRef, SinkError> {
-        let id = ChunkId::of(&plain);
-        let len = u32::try_from(plain.len()).expect("a chunk is at most 8 MiB");
+    pub fn chunk(&self, plain: Bytes, known: &Known) -> Result<ChunkRef, SinkError> {
+        let (id, len) = (ChunkId::of(&plain), plain.len());
+        self.offer((id, len), || plain, known)
+    }
+
+    /// As [`Upload::chunk`]; copies only what has to be uploaded.
+    ///
+    /// # Errors
+    /// The run was stopped.
+    pub fn chunk_of(&self, plain: &[u8], known: &Known) -> Result<ChunkRef, SinkError> {
+        let (id, len) = (ChunkId::of(plain), plain.len());
+        self.offer((id, len), || Bytes::copy_from_slice(plain), known)
+    }
+
+    fn offer(
+        &self,
+        (id, len): (ChunkId, usize),
+        bytes: impl FnOnce() -> Bytes,
+        known: &Known,
+    ) -> Result<ChunkRef, SinkError> {
         if !known.has(&id) && self.seen.lock().add(id) {
-            let permit = self.budget.acquire(plain.len(), self.stop)?;
-            self.send(Load::Chunk(Piece {
-                id,
-                bytes: plain.into_owned(),
-                permit,
-            }))?;
+            let permit = self.budget.acquire(len, self.stop)?;
+            let bytes = bytes();
+            self.send(Load::Chunk(Piece { id, bytes, permit }))?;
         }
+        let len = u32::try_from(len).expect("a chunk is at most 8 MiB");
         Ok(ChunkRef { id, len })
     }
 

@@ -55,6 +55,7 @@ impl Detour {
         };
         let folder = self.source.join(format!("round-{}", self.rounds));
         plain::make(&folder, &Seed::new(self.rounds), shape);
+        eprintln!("round {}: {way:?} {fault:?}", self.rounds);
         self.proxy.plan(way, fault);
         let before = self.proxy.connections();
         let id = self.holdfast.start_run("detour");

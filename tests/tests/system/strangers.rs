@@ -28,9 +28,7 @@ use crate::shared;
 /// Joins with a token in a folder of its own.
 fn join(holdfast: &Installation, folder: &str, token: &str) -> Reply {
     let machine = holdfast.machine(folder);
-    let reply = machine
-        .console
-        .run(["up", "--only", "client", "--token", token]);
+    let reply = machine.join(token);
     if reply.code != 0 {
         assert!(
             !machine.root.join("client/pki/key.pem").exists(),
