@@ -189,6 +189,11 @@ fn what_the_client_forbids_does_not_run_and_a_dry_run_runs_nothing() {
             c.permit_commands = Some(vec!["psql".into()]);
         });
         assert_eq!(outcome.status, Status::Error);
+        let fault = outcome.fault.unwrap();
+        assert!(
+            fault.text.contains("permit the command \"sh\""),
+            "{fault:?}"
+        );
         assert!(
             says(&lines, "see permit_commands in its client.toml"),
             "{:?}",

@@ -301,7 +301,7 @@ impl<'a> Intake<'a> {
             let text = format!(
                 "this client does not permit the command {program:?}: see permit_commands in its client.toml"
             );
-            return shared.failed(&self.current, &io::Error::other(text));
+            return shared.refused(&self.current, &io::Error::other(text));
         }
         if shared.plan.mode == Mode::DryRun {
             let (path, bytes) = (Shown(&self.current), entry.content_bytes());
