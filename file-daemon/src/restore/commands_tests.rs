@@ -16,13 +16,12 @@ fn saved(folder: &Path, content: &[u8]) -> Vec<Node> {
     let mut dump = Node::file("db.sql", content);
     dump.entry.marks |= marks::COMMAND;
     let names: Vec<_> = folder.to_str().unwrap().split('/').skip(1).collect();
-    let all = names
+    names
         .iter()
         .rev()
         .fold(vec![dump, Node::file("plain", b"text")], |below, name| {
             vec![Node::implied(name, below)]
-        });
-    all
+        })
 }
 
 /// An order in place, with a shell script that takes the dump back.
