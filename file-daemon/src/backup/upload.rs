@@ -1,12 +1,13 @@
 //! Upload: the way of chunks and pages into the packer, shared by readers and tree.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::ids::ChunkId;
 use common::object::link::ChunkRef;
 use common::object::page_builder::BuiltPage;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::budget::{Budget, Permit};
@@ -20,6 +21,8 @@ use crate::sink::stop::Stop;
 pub const IN_FLIGHT_BYTES: usize = 48 << 20;
 /// Loads that wait for the packer.
 const QUEUE: usize = 256;
+/// Between two looks whether the run has stopped.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A chunk on its way.
 #[derive(Debug)]
@@ -123,7 +126,14 @@ impl<'a> Upload<'a> {
     pub fn flush(&self) -> Result<(), SinkError> {
         let (done, sent) = bounded(1);
         self.send(Load::Flush(done))?;
-        sent.recv().map_err(|_| self.stop.reason("packer"))
+        loop {
+            match sent.recv_timeout(LOOK) {
+                Ok(()) => return Ok(()),
+                // A run that has stopped may keep the answer without ever giving it.
+                Err(RecvTimeoutError::Timeout) => self.stop.check()?,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.stop.reason("packer")),
+            }
+        }
     }
 
     fn send(&self, load: Load) -> Result<(), SinkError> {
