@@ -126,20 +126,11 @@ impl<'a> Upload<'a> {
     pub fn flush(&self) -> Result<(), SinkError> {
         let (done, sent) = bounded(1);
         self.send(Load::Flush(done))?;
-        loop {
-            match sent.recv_timeout(LOOK) {
-                Ok(()) => return Ok(()),
-                // A run that has stopped may keep the answer without ever giving it.
-                Err(RecvTimeoutError::Timeout) => self.stop.check()?,
-                Err(RecvTimeoutError::Disconnected) => return Err(self.stop.reason("packer")),
-            }
-        }
+        self.stop.recv(&sent, "packer")
     }
 
     fn send(&self, load: Load) -> Result<(), SinkError> {
         self.stop.check()?;
-        self.queue
-            .send(load)
-            .map_err(|_| self.stop.reason("packer"))
+        self.stop.send(&self.queue, load, "packer")
     }
 }
