@@ -108,14 +108,8 @@ impl Session {
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let tasks = Arc::clone(&shared);
         tokio::spawn(async move {
-            let both = async {
-                tokio::select! {
-                    () = wire::write(connection.writer, outgoing, &tasks) => {}
-                    () = wire::read(connection.reader, &tasks) => {}
-                }
-            };
             tokio::select! {
-                () = both => tasks.end(SinkError::Stage("session")),
+                () = wire::run(connection, outgoing, &tasks) => tasks.end(SinkError::Stage("session")),
                 () = token.cancelled() => tasks.end(SinkError::Canceled),
             }
         });
