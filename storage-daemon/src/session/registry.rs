@@ -115,7 +115,12 @@ impl Sessions {
     pub fn join(self: &Arc<Self>, ticket: Ticket, signed: &[u8]) -> Result<Joined, Fault> {
         let job = JobId(ticket.job_id);
         let generation = self.generations.fetch_add(1, Ordering::SeqCst);
-        if let Some(joined) = self.live.lock().get(&job).and_then(|l| l.join(signed, generation)) {
+        if let Some(joined) = self
+            .live
+            .lock()
+            .get(&job)
+            .and_then(|l| l.join(signed, generation))
+        {
             return Ok(joined);
         }
         // A look at the whole base may take a while: other runs go on meanwhile.
@@ -143,12 +148,7 @@ impl Sessions {
         Ok(joined)
     }
 
-    fn start(
-        self: &Arc<Self>,
-        ticket: Ticket,
-        signed: &[u8],
-        trees: Trees,
-    ) -> Result<Live, Fault> {
+    fn start(self: &Arc<Self>, ticket: Ticket, signed: &[u8], trees: Trees) -> Result<Live, Fault> {
         let storage =
             |e: crate::store::StoreError| Fault::passing(code::STORAGE, super::backup::chain(&e));
         let session = self.store.new_session().map_err(storage)?;
