@@ -11,12 +11,13 @@ use common::walk::Roots;
 use tokio::time::Instant;
 
 use super::backup::{Backup, Place};
+use super::engine::Inner;
 use super::follow::Moment;
 use super::ingest::ingest;
 use super::machine::{Event, State, Verdict, next};
 use super::patience::{patiently, stubbornly};
 use super::record::{Driven, Halt, now, word_of};
-use crate::catalog::ingest::Leftovers;
+use crate::catalog::ingest::{IngestCounts, Leftovers};
 use crate::catalog::{Outcome, Publication, Series};
 
 /// A client that is here says its last word within this.
@@ -52,39 +53,23 @@ impl Backup {
         };
         let limit = inner.config.get().director.offline_limit;
         let until = Instant::now() + limit;
+        let mut base = place.head;
         loop {
             let roots = Roots {
                 new: Some(root),
-                base: place.head,
+                base,
                 done: self.told,
                 unfinished: false,
                 done_unfinished: true,
             };
-            let leftovers = if self.told.is_some() {
-                Leftovers::Keep
-            } else {
-                Leftovers::Discard
-            };
-            let work = async {
-                let storage = inner
-                    .registry
-                    .wait_for(place.storage, limit)
-                    .await
-                    .map_err(|e| (false, e.to_string()))?;
-                let written = ingest(
-                    &inner.catalog,
-                    storage,
-                    (place.series, place.number),
-                    (roots, leftovers),
-                )
-                .await;
-                written.map_err(|e| (e.is_passing(), chain(&e)))
-            };
+            let work = write_rows(Arc::clone(&inner), place, roots, limit);
             let error = match self.hearing(work).await? {
                 Ok(counts) => {
                     tracing::debug!(job_id = %self.driven.job_id(), ?counts, "rows written");
                     return Ok(Ok(()));
                 }
+                // The tree before may have a hole: then the new one is told whole.
+                Err((false, text)) if Instant::now() < until && base.take().is_some() => text,
                 Err((passing, text)) if !passing || Instant::now() >= until => {
                     return Ok(Err(format!(
                         "stored, but the catalog could not follow: {text}; rebuild the catalog from the storage to see the snapshot"
@@ -188,6 +173,35 @@ impl Backup {
         }
         Ok(())
     }
+}
+
+/// Writes the rows of one walk: the difference, or without a base the whole tree and the removal of what it lacks. An
+/// error comes with whether it may pass.
+async fn write_rows(
+    inner: Arc<Inner>,
+    place: &Place,
+    roots: Roots,
+    limit: Duration,
+) -> Result<IngestCounts, (bool, String)> {
+    let storage = inner
+        .registry
+        .wait_for(place.storage, limit)
+        .await
+        .map_err(|e| (false, e.to_string()))?;
+    let leftovers = if roots.done.is_some() {
+        Leftovers::Keep
+    } else {
+        Leftovers::Discard
+    };
+    let is_whole = roots.base.is_none() && place.head.is_some();
+    let number = (place.series, place.number);
+    let written = ingest(&inner.catalog, storage, number, (roots, leftovers)).await;
+    let counts = written.map_err(|e| (e.is_passing(), chain(&e)))?;
+    if is_whole {
+        let removed = inner.catalog.remove_untold(number).await;
+        removed.map_err(|e| (e.is_transient(), chain(&e)))?;
+    }
+    Ok(counts)
 }
 
 /// The snapshot, when it is the one this run must have stored.

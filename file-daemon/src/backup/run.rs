@@ -176,6 +176,11 @@ fn trees(
         })
     };
     let (has_base, has_resume) = site.present;
+    if order.base.is_some() && !has_base {
+        site.log.notice(
+            "the storage no longer has the base of this run whole, it is damaged or gone: everything is read again, and what is damaged is stored anew",
+        );
+    }
     let base = order.base.as_ref().filter(|_| has_base);
     let resume = order.resume.as_ref().filter(|_| has_resume);
     // The base last: what it expects counts.

@@ -1,13 +1,12 @@
 //! Upload: the way of chunks and pages into the packer, shared by readers and tree.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use common::ids::ChunkId;
 use common::object::link::ChunkRef;
 use common::object::page_builder::BuiltPage;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::budget::{Budget, Permit};
@@ -21,8 +20,6 @@ use crate::sink::stop::Stop;
 pub const IN_FLIGHT_BYTES: usize = 48 << 20;
 /// Loads that wait for the packer.
 const QUEUE: usize = 256;
-/// Between two looks whether the run has stopped.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A chunk on its way.
 #[derive(Debug)]

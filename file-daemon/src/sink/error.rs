@@ -51,6 +51,8 @@ impl SinkError {
             Self::Lost { .. } => "incomplete",
             Self::Canceled => "canceled",
             Self::Refused(fault) if fault.code == code::CANCELED => "canceled",
+            // Trying again at once changes nothing: somebody has to make room.
+            Self::Refused(fault) if fault.code == code::FULL => "error",
             Self::Refused(fault) if fault.retry => "incomplete",
             _ => "error",
         }

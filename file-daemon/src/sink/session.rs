@@ -112,14 +112,8 @@ impl Session {
         tokio::spawn(async move {
             let tasks = tasks;
             let shared = &*tasks.0;
-            let both = async {
-                tokio::select! {
-                    () = wire::write(connection.writer, outgoing, shared) => {}
-                    () = wire::read(connection.reader, shared) => {}
-                }
-            };
             tokio::select! {
-                () = both => {}
+                () = wire::run(connection, outgoing, shared) => shared.end(SinkError::Stage("session")),
                 () = token.cancelled() => shared.end(SinkError::Canceled),
             }
         });

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::codec::DecodeError;
+use common::net::connect::Connection;
 use common::net::framed::{Frame, FrameError, FrameReader, FrameWriter};
 use common::protocol::data::{Ack, Answer, Checkpointed, Load, Receipt};
 use common::protocol::fault::code;
@@ -24,6 +25,9 @@ use super::window::Window;
 const PING: Duration = Duration::from_secs(15);
 /// A peer that neither sent nor took anything for this long is lost: three of its Pings are missing.
 pub const SILENCE: Duration = Duration::from_secs(50);
+
+/// How long the last words of a peer are waited for that takes nothing more.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// A frame to be sent.
 pub struct Outgoing {
@@ -74,24 +78,43 @@ impl Shared {
     }
 }
 
+/// Both tasks, to the end of the session.
+pub async fn run(connection: Connection, mut queue: mpsc::Receiver<Outgoing>, shared: &Shared) {
+    let Connection { reader, writer, .. } = connection;
+    let reading = read(reader, shared);
+    tokio::pin!(reading);
+    let written = tokio::select! {
+        written = write(writer, &mut queue, shared) => written,
+        () = &mut reading => return,
+    };
+    if let Err(e) = written {
+        // A peer that ends the connection has often said why before, and the pipeline must not hear a lesser reason
+        // first: the queue stays open, and full, until the last words are read.
+        let _ = tokio::time::timeout(LAST_WORDS, reading).await;
+        shared.end(shared.lost(&e));
+    }
+}
+
 /// Writes until the queue ends or the connection fails.
-pub async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>, shared: &Shared) {
+async fn write(
+    mut writer: FrameWriter,
+    queue: &mut mpsc::Receiver<Outgoing>,
+    shared: &Shared,
+) -> Result<(), FrameError> {
     writer.set_idle(SILENCE);
-    let result = loop {
+    loop {
         let next = match queue.try_recv() {
             Ok(next) => Some(next),
             Err(_) => {
-                if let Err(e) = writer.flush().await {
-                    break Err(e);
-                }
+                writer.flush().await?;
                 match tokio::time::timeout(PING, queue.recv()).await {
-                    Ok(None) => break writer.close().await,
+                    Ok(None) => return writer.close().await,
                     Ok(next) => next,
                     Err(_) => None,
                 }
             }
         };
-        let written = match next {
+        match next {
             Some(frame) => {
                 if let Some(asker) = frame.asker {
                     shared.pending.ask(asker);
@@ -100,21 +123,15 @@ pub async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>,
                 shared.sent_bytes.fetch_add(bytes as u64, Relaxed);
                 writer
                     .write(frame.kind, 0, &[&frame.head, &frame.payload])
-                    .await
+                    .await?;
             }
-            None => writer.write(FrameType::Ping, 0, &[]).await,
-        };
-        if let Err(e) = written {
-            break Err(e);
+            None => writer.write(FrameType::Ping, 0, &[]).await?,
         }
-    };
-    if let Err(e) = result {
-        shared.end(shared.lost(&e));
     }
 }
 
 /// Reads until the connection ends.
-pub async fn read(mut reader: FrameReader, shared: &Shared) {
+async fn read(mut reader: FrameReader, shared: &Shared) {
     reader.set_idle(SILENCE);
     let reason = loop {
         match reader.read().await {

@@ -124,7 +124,10 @@ impl Incoming {
         }
         let read = tokio::select! {
             read = self.read(&mut reader) => read,
-            written = &mut writing => return written.unwrap_or(Ok(())),
+            written = &mut writing => {
+                drain(&mut reader).await;
+                return written.unwrap_or(Ok(()));
+            }
         };
         // The last words are sent before the connection ends.
         self.link.outbox.end();
@@ -231,6 +234,14 @@ impl Incoming {
         });
         Ok(())
     }
+}
+
+/// Takes in what is still under way, unread, until the client has heard that the session is over and hangs up: closing on
+/// unread bytes resets a connection, and with it goes the reason.
+async fn drain(reader: &mut FrameReader) {
+    let rest = async { while let Ok(Some(_)) = reader.read().await {} };
+    // Whoever does not hang up in time has had the time to read.
+    let _ = timeout(OPEN_LIMIT, rest).await;
 }
 
 fn answer(outbox: &Outbox, batch: u32, have: Result<Vec<u8>, String>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::ids::{ChunkId, JobId, PageId, SnapshotId};
+use common::ids::{JobId, PageId, SnapshotId};
 use common::protocol::control::SessionEvent;
 use common::protocol::data::Opened;
 use common::protocol::fault::{Fault, code};
@@ -35,6 +35,14 @@ struct Live {
     inputs: Sender<Input>,
     pending: Pending,
     opened: Opened,
+}
+
+/// What a new session may build on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Trees {
+    base_present: bool,
+    resume_present: bool,
+    base_scanned_ms: i64,
 }
 
 /// A session as a connection sees it.
@@ -107,18 +115,25 @@ impl Sessions {
     pub fn join(self: &Arc<Self>, ticket: Ticket, signed: &[u8]) -> Result<Joined, Fault> {
         let job = JobId(ticket.job_id);
         let generation = self.generations.fetch_add(1, Ordering::SeqCst);
-        let mut live = self.live.lock();
-        if let Some(session) = live.get(&job)
-            && session.ticket == signed
-            && !session.inputs.is_closed()
+        if let Some(joined) = self
+            .live
+            .lock()
+            .get(&job)
+            .and_then(|l| l.join(signed, generation))
         {
-            return Ok(session.joined(generation));
+            return Ok(joined);
+        }
+        // A look at the whole base may take a while: other runs go on meanwhile.
+        let trees = self.trees(&ticket);
+        let mut live = self.live.lock();
+        if let Some(joined) = live.get(&job).and_then(|l| l.join(signed, generation)) {
+            return Ok(joined);
         }
         if live.len() >= MAX_SESSIONS && !live.contains_key(&job) {
             let text = format!("{MAX_SESSIONS} backup sessions are open already");
             return Err(Fault::passing(code::BUSY, text));
         }
-        let session = self.start(ticket, signed)?;
+        let session = self.start(ticket, signed, trees)?;
         let joined = session.joined(generation);
         if let Some(old) = live.insert(job, session) {
             tracing::warn!(
@@ -133,7 +148,7 @@ impl Sessions {
         Ok(joined)
     }
 
-    fn start(self: &Arc<Self>, ticket: Ticket, signed: &[u8]) -> Result<Live, Fault> {
+    fn start(self: &Arc<Self>, ticket: Ticket, signed: &[u8], trees: Trees) -> Result<Live, Fault> {
         let storage =
             |e: crate::store::StoreError| Fault::passing(code::STORAGE, super::backup::chain(&e));
         let session = self.store.new_session().map_err(storage)?;
@@ -143,7 +158,13 @@ impl Sessions {
             .iter()
             .filter_map(|r| PageId::from_slice(r).ok())
             .collect();
-        let opened = self.opened(session.0, &ticket);
+        let opened = Opened {
+            session: session.0,
+            window_bytes: WINDOW_BYTES as u64,
+            base_present: trees.base_present,
+            resume_present: trees.resume_present,
+            base_scanned_ms: trees.base_scanned_ms,
+        };
         let (inputs, queue) = channel(QUEUE);
         let (weak, runtime, linger) = (
             inputs.downgrade(),
@@ -201,26 +222,40 @@ impl Sessions {
         })
     }
 
-    fn opened(&self, session: u64, ticket: &Ticket) -> Opened {
-        let present = |bytes: Option<&Vec<u8>>| {
-            let id = bytes.and_then(|b| ChunkId::from_slice(b).ok());
-            id.is_some_and(|id| matches!(self.store.locate(&id), Ok(Some(_))))
-        };
-        let roots: Vec<&Vec<u8>> = ticket.roots.iter().filter(|r| !r.is_empty()).collect();
-        let has_base = !ticket.base.is_empty();
-        let snapshot = SnapshotId::from_slice(&ticket.base)
+    /// Which trees of a ticket are here and whole. After damage this reads all their pages.
+    fn trees(&self, ticket: &Ticket) -> Trees {
+        let base = SnapshotId::from_slice(&ticket.base)
             .ok()
-            .and_then(|id| self.store.snapshots().get(&id));
-        let snapshot = snapshot.map(|stored| stored.snapshot);
-        let base_present = snapshot.as_ref().is_some_and(|s| present(Some(&s.root)));
-        let resume = roots.get(usize::from(has_base)).copied();
-        Opened {
-            session,
-            window_bytes: WINDOW_BYTES as u64,
-            base_present,
-            resume_present: present(resume),
-            base_scanned_ms: snapshot.map_or(0, |s| s.scanned_ms),
+            .and_then(|id| self.store.snapshots().get(&id))
+            .map(|stored| stored.snapshot);
+        let has_base = !ticket.base.is_empty();
+        let mut roots = ticket.roots.iter().filter(|r| !r.is_empty());
+        let resume = roots.nth(usize::from(has_base));
+        Trees {
+            base_present: base
+                .as_ref()
+                .is_some_and(|s| self.is_whole(ticket, "base", &s.root)),
+            resume_present: resume.is_some_and(|r| self.is_whole(ticket, "checkpoint", r)),
+            base_scanned_ms: base.map_or(0, |s| s.scanned_ms),
         }
+    }
+
+    fn is_whole(&self, ticket: &Ticket, what: &'static str, root: &[u8]) -> bool {
+        let Ok(root) = PageId::from_slice(root) else {
+            return false;
+        };
+        let is_present = matches!(self.store.locate(&root.into()), Ok(Some(_)));
+        if is_present && !self.store.has_losses() {
+            return true;
+        }
+        let Err(hole) = self.store.check_tree(root) else {
+            return true;
+        };
+        tracing::warn!(
+            job = ticket.job_id, client = ticket.client, what, %root, reason = super::backup::chain(&hole),
+            "a tree has a hole: it is not built upon, the client reads everything again"
+        );
+        false
     }
 
     fn over(&self, job: JobId, number: u64) {
@@ -286,6 +321,12 @@ impl Sessions {
 }
 
 impl Live {
+    /// For the holder of the same ticket, while the session lives.
+    fn join(&self, signed: &[u8], generation: u64) -> Option<Joined> {
+        let is_same = self.ticket == signed && !self.inputs.is_closed();
+        is_same.then(|| self.joined(generation))
+    }
+
     fn joined(&self, generation: u64) -> Joined {
         Joined {
             opened: self.opened.clone(),

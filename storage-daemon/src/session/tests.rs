@@ -568,6 +568,43 @@ async fn damage_is_told_with_its_place_and_everything_else_is_restored() {
 }
 
 #[tokio::test]
+async fn a_base_that_reaches_damage_is_no_base_until_everything_is_stored_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path()).await;
+    let files: &[(&str, &[u8])] = &[("d/bad", &noise(1, 50_000)), ("d/good", &noise(2, 50_000))];
+    let first = daemon.back_up(&daemon.ticket(1), files).await;
+    let other = daemon.back_up(&daemon.ticket(2), &files[1..]).await;
+    let volume = dir.path().join("volumes/data-000001.hfv");
+    let mut bytes = std::fs::read(&volume).unwrap();
+    bytes[4096 + 20_000] ^= 1;
+    std::fs::write(&volume, bytes).unwrap();
+    let got = daemon
+        .restore(root(&first), Selection::default(), "content")
+        .await;
+    assert_eq!(got.lost.len(), 1);
+    let on = |number, base: &common::object::snapshot::Snapshot| Ticket {
+        base: base.id().0.to_vec(),
+        roots: vec![base.root.clone()],
+        ..daemon.ticket(number)
+    };
+    let unharmed = daemon.open(&on(3, &other), 0).await;
+    assert!(unharmed.opened.base_present, "it does not reach the damage");
+    let mut client = daemon.open(&on(4, &first), 0).await;
+    assert!(!client.opened.base_present);
+    let root_again = client.send_tree(files).await;
+    let healed = client.commit(root_again).await;
+    let got = daemon
+        .restore(root(&healed), Selection::default(), "content")
+        .await;
+    assert!(got.lost.is_empty(), "{:?}", got.lost);
+    let next = daemon.open(&on(5, &first), 0).await;
+    assert!(
+        next.opened.base_present,
+        "what it names is stored anew: it is whole again"
+    );
+}
+
+#[tokio::test]
 async fn a_restore_outside_its_ticket_or_of_nothing_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = start(dir.path()).await;

@@ -257,6 +257,9 @@ impl SessionWriter {
         for (volume, mark, blocks) in batches {
             let batch: Vec<_> = locations(volume, &blocks).collect();
             self.store.index().insert(&batch, volume, mark)?;
+            if let Err(error) = self.store.damaged_ids().stored(&batch) {
+                tracing::warn!(%error, "the list of damaged ids could not be written: it names ids that are stored anew");
+            }
         }
         committed?;
         self.pending.write().clear();

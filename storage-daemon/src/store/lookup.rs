@@ -42,13 +42,16 @@ impl LookupError {
 }
 
 impl Store {
-    /// Where a committed id lies; nothing when its volume is not here.
+    /// Where a committed id lies; nothing when its volume is not here, or it was found damaged there.
     ///
     /// # Errors
     /// The index cannot be read.
     pub fn locate(&self, id: &ChunkId) -> Result<Option<Location>, IndexError> {
         let found = self.index().get(id)?;
-        Ok(found.filter(|place| self.volumes().has(place.volume)))
+        let is_good = |place: &Location| {
+            self.volumes().has(place.volume) && !self.damaged_ids().covers(id, *place)
+        };
+        Ok(found.filter(is_good))
     }
 
     /// One bit per id: committed, or in `pending`.
@@ -89,6 +92,9 @@ impl Store {
             {
                 ids.push((*id, place));
             }
+        }
+        if let Err(error) = self.damaged_ids().add(&ids) {
+            tracing::error!(%error, "the list of damaged ids could not be written");
         }
         if let Err(error) = self.index().remove(&ids) {
             tracing::error!(%error, "damaged ids could not be taken out of the index");

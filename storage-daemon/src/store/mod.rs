@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything here that is not in a volume is derived from volumes and can be thrown away.
 
+pub mod damaged;
 pub mod index;
 pub mod ingest;
 pub mod lookup;
@@ -14,6 +15,7 @@ pub mod snapshots;
 pub mod sorted_index;
 pub mod the_store;
 pub mod verify;
+pub mod wholeness;
 
 pub use index::{ChunkIndex, IndexError, Mark};
 pub use the_store::{Store, StoreConfig, StoreError};

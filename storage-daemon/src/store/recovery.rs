@@ -117,7 +117,11 @@ impl Store {
 
     fn take_commit(&self, volume: u32, at: u64, commit: &Commit) -> Result<(), StoreError> {
         let batch: Vec<(ChunkId, Location)> = locations(volume, &commit.blocks).collect();
-        Ok(self.index().insert(&batch, volume, at)?)
+        self.index().insert(&batch, volume, at)?;
+        if let Err(error) = self.damaged_ids().stored(&batch) {
+            tracing::warn!(%error, "the list of damaged ids could not be written");
+        }
+        Ok(())
     }
 
     fn take_other(&self, label: &Label, is_note: bool, bytes: &[u8]) {

@@ -224,6 +224,51 @@ fn a_damaged_block_is_reported_leaves_the_index_and_is_stored_anew() {
 }
 
 #[test]
+fn damaged_ids_stay_absent_after_a_crash_until_they_are_stored_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let bad = noise(1, 5000);
+    store_file(&store, &bad);
+    store.flush().unwrap();
+    let path = &volume_files(dir.path(), "data")[0];
+    let mut bytes = fs::read(path).unwrap();
+    bytes[4096 + 2000] ^= 4;
+    fs::write(path, bytes).unwrap();
+    assert!(!store.has_losses());
+    store.content(&ChunkId::of(&bad)).unwrap_err();
+    // No flush: what the index removed is forgotten with the process.
+    drop(store);
+    let store = open(dir.path());
+    assert!(!has(&store, &bad) && store.has_losses());
+    store_file(&store, &bad);
+    assert!(has(&store, &bad) && !store.has_losses());
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.content(&ChunkId::of(&bad)).unwrap(), bad);
+    assert!(!store.has_losses());
+}
+
+#[test]
+fn a_volume_that_is_gone_makes_holes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let content = noise(1, 5000);
+    store_file(&store, &content);
+    let (root, bytes) = page(&[file("f", &content)]);
+    let mut w = writer(&store);
+    append(&mut w, Kind::Pages, &[&bytes]).unwrap();
+    w.close();
+    store.flush().unwrap();
+    assert!(!store.has_losses() && store.check_tree(root).is_ok());
+    drop(store);
+    fs::remove_file(&volume_files(dir.path(), "data")[0]).unwrap();
+    let store = open(dir.path());
+    assert!(store.has_losses());
+    let hole = store.check_tree(root).unwrap_err();
+    assert!(hole.to_string().contains("gone"), "{hole}");
+}
+
+#[test]
 fn a_bad_commit_block_with_a_commit_behind_it_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -9,6 +9,7 @@ use common::ids::{ChunkId, SessionId};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use super::damaged::Damaged;
 use super::index::{ChunkIndex as _, IndexError};
 use super::pages::PageCache;
 use super::snapshots::Snapshots;
@@ -99,6 +100,7 @@ impl StoreError {
 pub struct Store {
     volumes: VolumeSet,
     index: SortedIndex,
+    damaged: Damaged,
     snapshots: Arc<Snapshots>,
     cache: PageCache,
     pool: Arc<Pool>,
@@ -138,6 +140,7 @@ impl Store {
         let store = Arc::new(Self {
             volumes,
             index,
+            damaged: Damaged::open(&config.state.join("damaged")),
             snapshots,
             cache: PageCache::default(),
             pool: Pool::new(),
@@ -158,6 +161,12 @@ impl Store {
     #[must_use]
     pub fn index(&self) -> &SortedIndex {
         &self.index
+    }
+
+    /// Ids that were found damaged and not stored anew since.
+    #[must_use]
+    pub fn damaged_ids(&self) -> &Damaged {
+        &self.damaged
     }
 
     /// The snapshots.

@@ -161,6 +161,46 @@ fn a_flipped_bit_in_a_volume_is_named_by_its_file_and_the_next_run_stores_it_ane
 }
 
 #[test]
+fn a_base_whose_pages_are_lost_is_no_base_and_the_next_run_is_whole_again() {
+    let holdfast = Installation::start();
+    let source = holdfast.scratch("pageless");
+    std::fs::create_dir(source.join("folder")).unwrap();
+    for name in ["stays", "folder/goes", "folder/changes"] {
+        std::fs::write(source.join(name), Seed::new(7).fork(name).bytes(50_000)).unwrap();
+    }
+    holdfast.job_over("pageless", &source);
+    holdfast.backup("pageless", 0);
+    // A daemon that was just started holds no page in memory.
+    holdfast.kill(Daemon::Storage);
+    let files = corrupter::files(&holdfast.volumes());
+    let is_pages = |path: &Path| path.to_string_lossy().contains("pages-");
+    let (pages, _) = files.iter().find(|(path, _)| is_pages(path)).unwrap();
+    let volume = std::fs::File::options().write(true).open(pages).unwrap();
+    volume.write_all_at(&[0; 2048], 4096 + 512).unwrap();
+    drop(volume);
+    holdfast.up();
+    holdfast.connected();
+    let to = holdfast.absent("pageless");
+    holdfast.restore_with(args!["--job", "pageless", "--to", &to], 2);
+
+    std::fs::remove_file(source.join("folder/goes")).unwrap();
+    std::fs::write(source.join("folder/changes"), "changed").unwrap();
+    let run = holdfast.backup("pageless", 0);
+    let log = holdfast.log_of(&run);
+    assert!(log.contains("everything is read again"), "{log}");
+    let to = holdfast.absent("whole");
+    holdfast.restore("pageless", &to);
+    assert_same(&source, &restored(&to, &source));
+    let listed = holdfast
+        .console()
+        .json(args!["find", "--job", "pageless", "goes"])
+        .to_string();
+    assert!(!listed.contains("folder/goes"), "removed: {listed}");
+    holdfast.backup("pageless", 0);
+    holdfast.check_logs(&[" WARN ", " ERROR "]);
+}
+
+#[test]
 fn damage_anywhere_never_delivers_wrong_content_and_heals() {
     let holdfast = Installation::start();
     let source = holdfast.scratch("damaged");

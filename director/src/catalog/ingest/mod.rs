@@ -14,6 +14,7 @@ mod batch;
 mod copy;
 mod directories;
 mod rows;
+mod untold;
 mod writer;
 
 pub use rows::{Rows, RowsError, WalkRowsError};

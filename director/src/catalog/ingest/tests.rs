@@ -278,6 +278,25 @@ async fn an_unchanged_tree_adds_no_row() {
 }
 
 #[tokio::test]
+async fn a_tree_told_whole_removes_what_it_lacks() {
+    let mut bench = Bench::new().await;
+    bench.snapshot(1, FIRST, None).await;
+    let second: &[(&str, u64)] = &[("etc/hosts", 11), ("new/x", 1)];
+    let root = bench.store.put(second);
+    let whole = Roots {
+        new: Some(root),
+        ..Roots::default()
+    };
+    bench.ingest(2, &[whole], Leftovers::Discard).await;
+    let place = (bench.series, Number(2));
+    assert!(bench.catalog.remove_untold(place).await.unwrap() > 0);
+    assert_eq!(bench.catalog.remove_untold(place).await.unwrap(), 0);
+    bench.set_head(2).await;
+    assert_eq!(bench.tree(2).await, shown(second));
+    assert_eq!(bench.tree(1).await, shown(FIRST));
+}
+
+#[tokio::test]
 async fn what_is_not_published_is_not_seen_and_can_be_aborted() {
     let mut bench = Bench::new().await;
     let one = bench.snapshot(1, FIRST, None).await;
