@@ -13,6 +13,7 @@ mod checks;
 mod clients;
 mod config;
 mod events;
+mod find;
 mod jobs;
 mod protect;
 mod restores;

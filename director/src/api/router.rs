@@ -18,8 +18,8 @@ use super::app::App;
 use super::caller::authenticate;
 use super::error::ApiError;
 use super::{
-    browse, checks, clients, config, events, jobs, protect, restores, runs, snapshots, status,
-    storages,
+    browse, checks, clients, config, events, find, jobs, protect, restores, runs, snapshots,
+    status, storages,
 };
 
 /// Largest body of a request.
@@ -47,7 +47,7 @@ pub fn router(app: App) -> Router {
         .route("/runs/{id}/log", get(runs::log))
         .route("/snapshots", get(snapshots::list))
         .route("/browse", get(browse::browse))
-        .route("/find", get(browse::find))
+        .route("/find", get(find::find))
         .route("/versions", get(browse::versions))
         .route("/restores", post(restores::start))
         .route("/filesets/{name}/test", post(checks::fileset_test))

@@ -226,11 +226,13 @@ fn parse(url: &str) -> Result<PgConnectOptions, CatalogError> {
 }
 
 /// Settings of every session of ours. Plans are made for the values at hand: with hash partitions and optional filters a
-/// generic plan is the wrong one more often than planning costs.
+/// generic plan is the wrong one more often than planning costs. Lists go on in the order of a key: a bitmap of all the rest
+/// and a sort, which the planner likes before a table has statistics, would make a list of pages quadratic.
 fn session(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("holdfast-director").options([
         ("synchronous_commit", "on"),
         ("plan_cache_mode", "force_custom_plan"),
+        ("enable_bitmapscan", "off"),
         ("jit", "off"),
         ("statement_timeout", "10min"),
         ("lock_timeout", "1min"),

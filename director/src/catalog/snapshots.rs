@@ -209,6 +209,30 @@ impl Catalog {
         .during("list snapshots")
     }
 
+    /// The snapshots of a series that can be restored, oldest first: numbers and their runs.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub async fn kept_numbers(
+        &self,
+        series: SeriesId,
+    ) -> Result<Vec<(Number, JobId)>, CatalogError> {
+        let what = "list the numbers of a series";
+        let rows = sqlx::query(
+            "SELECT number, job_id FROM snapshot WHERE series = $1 AND state <> 'released' \
+             AND number <= (SELECT head FROM series WHERE id = $1) ORDER BY number",
+        )
+        .bind(series.0)
+        .fetch_all(self.pool())
+        .await
+        .during(what)?;
+        let read = |row: &PgRow| {
+            let number = Number::from_column(row.try_get("number")?)?;
+            Ok((number, row.job_id("job_id")?))
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().during(what)
+    }
+
     /// Changes how long a snapshot is kept. `false` = there is none, or it is released.
     ///
     /// # Errors

@@ -52,6 +52,8 @@ async fn backups_follow_each_other_and_are_restored() {
     );
     let found = rig.get("/find?pattern=c&client=one").await;
     assert_eq!(found["items"][0]["entry"]["name"], "/c", "{found}");
+    assert_eq!(found["items"][0]["job_id"], second["job_id"], "{found}");
+    found_in_every_snapshot_kept(&rig, (&first, &second)).await;
     let versions = rig.get("/versions?client=one&path=/b").await;
     assert_eq!(versions["items"].as_array().unwrap().len(), 2, "{versions}");
 
@@ -84,6 +86,36 @@ async fn backups_follow_each_other_and_are_restored() {
             .await
             .contains("event: end")
     );
+}
+
+/// `/b` is in the first snapshot alone, `/a` in both.
+async fn found_in_every_snapshot_kept(
+    rig: &Rig,
+    (first, second): (&serde_json::Value, &serde_json::Value),
+) {
+    let gone = rig.get("/find?pattern=b").await;
+    let hit = &gone["items"][0];
+    assert_eq!(
+        (&hit["entry"]["name"], &hit["job_id"], &hit["removed"]),
+        (&json!("/b"), &first["job_id"], &json!(true)),
+        "{gone}"
+    );
+    let query = format!("/find?pattern=b&job_id={}", second["job_id"]);
+    assert_eq!(rig.get(&query).await["items"], json!([]));
+    let (mut paths, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = rig
+            .get(&format!("/find?pattern=*&client=one&limit=1{cursor}"))
+            .await;
+        for hit in page["items"].as_array().unwrap() {
+            paths.push(hit["entry"]["name"].as_str().unwrap().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paths, ["/a", "/b", "/c"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
