@@ -69,6 +69,24 @@ pub async fn empty_database_url() -> String {
     format!("postgres://holdfast@{folder}/{database}?sslmode=disable")
 }
 
+/// File versions above the heads of all series of a database: what nobody may see.
+///
+/// # Panics
+/// When it cannot be read.
+pub async fn unpublished_rows(url: &str) -> u64 {
+    let mut connection = PgConnection::connect(url)
+        .await
+        .expect("the test cluster runs");
+    let rows: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM entry JOIN series ON series.id = entry.series WHERE since > head",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("the schema is there");
+    connection.close().await.expect("the test cluster runs");
+    rows.unsigned_abs()
+}
+
 async fn database(how: &str) -> PgConnectOptions {
     let cluster = CLUSTER.get_or_init(Cluster::start).await;
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));

@@ -76,6 +76,7 @@ impl Backup {
                     storage,
                     (place.series, place.number),
                     (roots, leftovers),
+                    &inner.stop,
                 )
                 .await;
                 written.map_err(|e| (e.is_passing(), chain(&e)))

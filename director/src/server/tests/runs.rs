@@ -223,6 +223,46 @@ async fn a_canceled_run_ends_canceled_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_shows_nothing_that_its_second_scan_did_not_find() {
+    let rig = Rig::whole().await;
+    let id = rig.start_and_tell().await;
+    {
+        let mut world = rig.world.lock();
+        world.names = vec!["c"];
+        world.script = Script::Store;
+        world.running.clear();
+    }
+    rig.break_session(id);
+    rig.client_says(id, "incomplete").await;
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert!(rig.world.lock().backups[1].resume.is_some());
+    assert_eq!(rig.names().await, ["c"]);
+    let found = rig.get("/find?pattern=*").await;
+    assert_eq!(found["items"].as_array().unwrap().len(), 1, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_run_that_stored_nothing_are_never_seen() {
+    let rig = Rig::whole().await;
+    let id = rig.start_and_tell().await;
+    rig.post(&format!("/runs/{id}/cancel"), json!({})).await;
+    assert_eq!(rig.over(id).await["status"], "canceled");
+    assert_eq!(
+        crate::catalog::testing::unpublished_rows(&rig.database).await,
+        0
+    );
+    {
+        let mut world = rig.world.lock();
+        world.names = vec!["c"];
+        world.script = Script::Store;
+    }
+    let next = rig.over(rig.start_run().await).await;
+    assert_eq!(next["status"], "ok", "{next}");
+    assert_eq!(rig.names().await, ["c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_for_its_client_and_says_so() {
     let mut rig = Rig::whole().await;
     rig.client = None;
