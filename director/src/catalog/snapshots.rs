@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub fileset: String,
     /// Kept until; `None` = for ever.
     pub keep_until: Option<DateTime<Utc>>,
+    /// Names of the volumes its run wrote to.
+    pub volumes: Vec<String>,
     /// What it is good for.
     pub state: SnapshotState,
     /// Why, when not good.
@@ -100,6 +102,7 @@ impl FromRow<'_, PgRow> for Snapshot {
             counts: row.counts()?,
             fileset: row.try_get("fileset")?,
             keep_until: row.at_opt("keep_until")?,
+            volumes: row.try_get("volumes")?,
             state: row.try_get("state")?,
             state_reason: row.try_get("state_reason")?,
             pool: row

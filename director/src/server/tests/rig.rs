@@ -99,6 +99,7 @@ impl World {
             }),
             base: ticket.base.clone(),
             pool: ticket.pool.clone(),
+            volumes: vec!["data-000001".into()],
             keep_until_ms: ticket.keep_until_ms,
             ..Snapshot::default()
         };

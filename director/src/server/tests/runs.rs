@@ -17,6 +17,7 @@ async fn backups_follow_each_other_and_are_restored() {
         "{first}"
     );
     assert_eq!(first["number"], 1);
+    assert_eq!(first["volumes"], json!(["data-000001"]));
     rig.world.lock().names = vec!["a", "c"];
     let start = Instant::now();
     let id = rig.start_run().await;
