@@ -21,6 +21,7 @@ mod runs;
 mod snapshots;
 mod status;
 mod storages;
+mod users;
 
 mod router;
 

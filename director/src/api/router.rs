@@ -19,7 +19,7 @@ use super::caller::authenticate;
 use super::error::ApiError;
 use super::{
     browse, checks, clients, config, events, find, jobs, protect, restores, runs, snapshots,
-    status, storages,
+    status, storages, users,
 };
 
 /// Largest body of a request.
@@ -39,6 +39,9 @@ pub fn router(app: App) -> Router {
         .route("/clients/{name}/revoke", post(clients::revoke))
         .route("/storages", get(storages::list).post(storages::create))
         .route("/storages/{name}", get(storages::get))
+        .route("/tokens", get(users::list))
+        .route("/tokens/{id}/revoke", post(users::revoke))
+        .route("/users/{name}/tokens", post(users::create))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{name}", get(jobs::get))
         .route("/runs", get(runs::list).post(runs::start))
