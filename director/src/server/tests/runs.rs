@@ -264,6 +264,35 @@ async fn rows_of_a_run_that_stored_nothing_are_never_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_is_away_in_mid_run_is_waited_for() {
+    let rig = Rig::whole().await;
+    let id = rig.start_and_tell().await;
+    let order = rig.world.lock().backups.last().cloned().unwrap();
+    let database = rig.database.clone();
+    let away = tokio::spawn(async move {
+        let time = std::time::Duration::from_millis(1500);
+        crate::catalog::testing::cut_connections(&database, time).await;
+    });
+    rig.world.lock().names = vec!["a", "b", "d"];
+    let snapshot = rig.world.lock().commit(&ticket_of(&order));
+    let event = common::protocol::control::SessionEvent {
+        job_id: id,
+        what: "committed".into(),
+        snapshot,
+        ..Default::default()
+    };
+    let storage = &rig.storage.as_ref().unwrap().sender;
+    storage.send(Body::Session(event)).await.unwrap();
+    rig.client_says(id, "ok").await;
+    away.await.unwrap();
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert_eq!(rig.names().await, ["a", "b", "d"]);
+    let rows = crate::catalog::testing::unpublished_rows(&rig.database).await;
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_for_its_client_and_says_so() {
     let mut rig = Rig::whole().await;
     rig.client = None;
