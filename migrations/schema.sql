@@ -258,6 +258,7 @@ CREATE TABLE snapshot (
     keep_until timestamp with time zone,
     state text NOT NULL,
     state_reason text NOT NULL DEFAULT ''::text,
+    volumes text[] NOT NULL DEFAULT '{}'::text[],
     UNIQUE (series, number),
     PRIMARY KEY (id),
     FOREIGN KEY (series) REFERENCES series(id) ON DELETE CASCADE,

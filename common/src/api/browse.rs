@@ -117,7 +117,7 @@ pub struct FindQuery {
     pub cursor: Option<String>,
 }
 
-/// What was found: by client, job, path.
+/// What was found: by client and job; within a job directory by directory, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Hits, the newest version of each path.

@@ -20,6 +20,9 @@
 //! | `GET /storages` | [`page::PageQuery`] | [`page::Page`] of [`storages::Storage`] | by name |
 //! | `POST /storages` | [`storages::NewStorage`] | 201 [`clients::Enrolment`] | |
 //! | `GET /storages/{name}` | | [`storages::Storage`] | |
+//! | `GET /tokens` | [`page::PageQuery`] | [`page::Page`] of [`users::ApiToken`] | by id; administrators alone |
+//! | `POST /users/{name}/tokens` | [`users::NewApiToken`] | 201 [`users::MadeToken`] | a user of the configuration |
+//! | `POST /tokens/{id}/revoke` | | [`users::ApiToken`] | at once |
 //! | `GET /jobs` | [`page::PageQuery`] | [`page::Page`] of [`jobs::Job`] | by name |
 //! | `GET /jobs/{name}` | | [`jobs::Job`] | |
 //! | `GET /runs` | [`runs::RunsQuery`] | [`page::Page`] of [`runs::Run`] | newest first |
@@ -59,6 +62,7 @@ pub mod status;
 pub mod storages;
 pub mod text;
 pub mod token;
+pub mod users;
 
 #[cfg(test)]
 mod tests;

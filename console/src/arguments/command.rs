@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     CancelArgs, ClientCommand, CompletionArgs, DetachArgs, DownArgs, EstimateArgs, FilesetCommand,
     FindArgs, LogArgs, LsArgs, ProtectArgs, RestoreArgs, RunArgs, RunsArgs, ShowArgs,
-    SnapshotsArgs, StorageCommand, UpArgs, VersionsArgs,
+    SnapshotsArgs, StorageCommand, UpArgs, UserCommand, VersionsArgs,
 };
 
 const TOP_HELP: &str = "\
@@ -83,6 +83,9 @@ pub enum Command {
     /// Storage Daemons: add, list
     #[command(subcommand)]
     Storage(StorageCommand),
+    /// API tokens of users: make, list, revoke
+    #[command(subcommand)]
+    User(UserCommand),
     /// Protect folders: write a job with its FileSet and schedule
     Protect(ProtectArgs),
     /// Jobs, with their last result and next run

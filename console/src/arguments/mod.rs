@@ -6,6 +6,7 @@ mod machines;
 mod restore;
 mod runs;
 mod setup;
+mod users;
 
 pub use command::{Arguments, Command, CommonArgs};
 pub use files::{FindArgs, LsArgs, Order, SnapshotsArgs, VersionsArgs};
@@ -18,3 +19,4 @@ pub use runs::{
     RunCommand, RunsArgs, ShowArgs,
 };
 pub use setup::{CompletionArgs, DetachArgs, DownArgs, Only, ProtectArgs, UpArgs};
+pub use users::{UserCommand, UserRevoke, UserToken};

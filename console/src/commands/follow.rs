@@ -139,7 +139,13 @@ impl Follower<'_> {
             .await
             .map_err(Broken::from)?;
         loop {
-            let event = stream.next().await.map_err(|lost| Broken::Lost(lost.0))?;
+            let event = tokio::select! {
+                event = stream.next() => event.map_err(|lost| Broken::Lost(lost.0))?,
+                () = until(track.wait_due()) => {
+                    track.say_wait(board);
+                    continue;
+                }
+            };
             *heard = Instant::now();
             match event {
                 Event::Progress(progress) if self.lines == Lines::Problems => {
@@ -174,6 +180,14 @@ impl Follower<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Until then; for ever without a time.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -12,6 +12,7 @@ mod protect;
 mod restore;
 mod runs;
 mod status;
+mod users;
 
 use context::Context;
 pub use perform::run;

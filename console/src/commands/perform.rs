@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use super::context::Context;
-use super::{clients, config, files, find, machine, protect, restore, runs, status};
+use super::{clients, config, files, find, machine, protect, restore, runs, status, users};
 use crate::arguments::{Arguments, Command, RunCommand};
 use crate::outcome::{CommandError, Outcome};
 
@@ -84,6 +84,7 @@ async fn perform(context: &Context, command: Command) -> Result<Outcome, Command
         Command::Reload => config::reload(context).await,
         Command::Client(c) => clients::client(context, &c).await,
         Command::Storage(c) => clients::storage(context, &c).await,
+        Command::User(c) => users::user(context, &c).await,
         Command::Protect(a) => protect::protect(context, &a).await,
         Command::Jobs => runs::jobs(context).await,
         Command::Run(a) => match a.command {

@@ -10,6 +10,8 @@ use super::{Screen, count, duration, plain, size};
 
 /// A plain line at most each so often.
 const LINE_EACH: Duration = Duration::from_secs(5);
+/// A wait shorter than this is not worth a word.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 /// All bars of a command.
 pub struct Board {
@@ -22,6 +24,13 @@ pub struct Track {
     bar: Option<ProgressBar>,
     label: String,
     last_line: Option<Instant>,
+    held: Option<Held>,
+}
+
+/// A wait that is not said yet, or (`None`) has been.
+struct Held {
+    since: Instant,
+    progress: Option<Progress>,
 }
 
 impl Default for Board {
@@ -55,6 +64,7 @@ impl Board {
             bar,
             label,
             last_line: None,
+            held: None,
         }
     }
 
@@ -70,8 +80,29 @@ impl Board {
 }
 
 impl Track {
-    /// Shows how far the run is.
+    /// Shows how far the run is; a wait once it lasts.
     pub fn show(&mut self, board: &Board, progress: &Progress) {
+        if self.holds_back(progress, Instant::now()) {
+            return;
+        }
+        self.draw(board, progress);
+    }
+
+    /// When a wait that goes on is to be said: call [`Track::say_wait`] then.
+    #[must_use]
+    pub fn wait_due(&self) -> Option<Instant> {
+        let held = self.held.as_ref().filter(|held| held.progress.is_some())?;
+        Some(held.since + WORTH_SAYING)
+    }
+
+    /// Says the wait that was held back.
+    pub fn say_wait(&mut self, board: &Board) {
+        if let Some(progress) = self.held.as_mut().and_then(|held| held.progress.take()) {
+            self.draw(board, &progress);
+        }
+    }
+
+    fn draw(&mut self, board: &Board, progress: &Progress) {
         let text = format!("{}  {}", self.label, line(progress));
         match &self.bar {
             Some(bar) => {
@@ -84,6 +115,20 @@ impl Track {
             }
             None => {}
         }
+    }
+
+    fn holds_back(&mut self, progress: &Progress, now: Instant) -> bool {
+        if progress.waiting.is_empty() && progress.status != RunStatus::Queued {
+            self.held = None;
+            return false;
+        }
+        let held = self.held.get_or_insert(Held {
+            since: now,
+            progress: None,
+        });
+        let early = now.duration_since(held.since) < WORTH_SAYING;
+        held.progress = early.then(|| progress.clone());
+        early
     }
 
     /// Takes the bar away.
@@ -176,6 +221,25 @@ mod tests {
             ..progress()
         };
         assert_eq!(line(&waiting), "waiting: client web01 runs 2 of 2");
+    }
+
+    #[test]
+    fn a_wait_is_said_once_it_lasts() {
+        let mut track = Board::default().track("run 1".into());
+        let waiting = Progress {
+            waiting: "storage local".into(),
+            ..progress()
+        };
+        let start = Instant::now();
+        assert!(track.holds_back(&waiting, start));
+        assert_eq!(track.wait_due(), Some(start + Duration::from_secs(1)));
+        assert!(track.holds_back(&waiting, start + Duration::from_millis(900)));
+        assert!(!track.holds_back(&progress(), start + Duration::from_millis(950)));
+        assert_eq!(track.wait_due(), None, "it has begun");
+        assert!(track.holds_back(&waiting, start + Duration::from_secs(2)));
+        track.say_wait(&Board::default());
+        assert_eq!(track.wait_due(), None, "it is said");
+        assert!(!track.holds_back(&waiting, start + Duration::from_secs(3)));
     }
 
     #[test]

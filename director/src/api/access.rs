@@ -36,6 +36,13 @@ pub fn hash(token: &str) -> [u8; 32] {
     digest.as_ref().try_into().unwrap_or_default()
 }
 
+/// A fresh token.
+pub(super) fn secret() -> Result<String, AccessError> {
+    let mut secret = [0u8; 32];
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| AccessError::Random)?;
+    Ok(format!("hfa_{}", hex::encode(secret)))
+}
+
 /// Makes sure that `admin.token`, `root.pem` and `admin.toml` in the state folder let the machine's console in.
 ///
 /// # Errors
@@ -82,9 +89,7 @@ async fn token(catalog: &Catalog, path: &Path) -> Result<(), AccessError> {
     {
         return Ok(());
     }
-    let mut secret = [0u8; 32];
-    aws_lc_rs::rand::fill(&mut secret).map_err(|_| AccessError::Random)?;
-    let token = format!("hfa_{}", hex::encode(secret));
+    let token = secret()?;
     if catalog.api_user("admin").await?.is_none() {
         let user = ApiUser {
             name: "admin".to_owned(),

@@ -1,11 +1,9 @@
-//! `/browse`, `/find`, `/versions`: the catalog's files.
+//! `/browse`, `/versions`: the catalog's files.
 
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use common::api::browse::{
-    At, BrowseQuery, Entry, FindQuery, Found, Hit, Listing, Version, Versions, VersionsQuery,
-};
+use common::api::browse::{At, BrowseQuery, Entry, Listing, Version, Versions, VersionsQuery};
 use common::api::text::{EntryKind, PathText};
 use common::ids::JobId;
 use common::object::attribute::marks;
@@ -14,13 +12,13 @@ use common::object::entry::Kind;
 use super::app::App;
 use super::error::ApiError;
 use super::input::{Asked, cursor, from_cursor, limit};
-use crate::catalog::browse::{Cursor, FileEntry, NamePattern};
+use crate::catalog::browse::FileEntry;
 use crate::catalog::{Number, Snapshot, SnapshotFilter, SnapshotState};
 
 /// Snapshots looked at for one that holds a path.
 const CANDIDATES: u32 = 100;
 
-fn raw(field: &str, path: &PathText) -> Result<Vec<u8>, ApiError> {
+pub(super) fn raw(field: &str, path: &PathText) -> Result<Vec<u8>, ApiError> {
     match path.to_bytes() {
         Ok(raw) if raw.starts_with(b"/") => Ok(raw),
         _ => Err(ApiError::invalid(
@@ -73,7 +71,7 @@ async fn snapshot(app: &App, which: Which<'_>, path: &[u8]) -> Result<Snapshot, 
         .ok_or_else(|| ApiError::not_found(format!("there is no snapshot of {what} at that time")))
 }
 
-fn is_root(path: &[u8]) -> bool {
+pub(super) fn is_root(path: &[u8]) -> bool {
     path.iter().all(|b| *b == b'/')
 }
 
@@ -143,7 +141,7 @@ pub(super) async fn browse(
 }
 
 /// A row as an entry under `name`; nothing when it is gone.
-fn shown(entry: &FileEntry, name: &[u8]) -> Option<Entry> {
+pub(super) fn shown(entry: &FileEntry, name: &[u8]) -> Option<Entry> {
     Some(Entry {
         name: PathText::from_bytes(name),
         hex: PathText::hex_of(name),
@@ -159,138 +157,6 @@ fn shown(entry: &FileEntry, name: &[u8]) -> Option<Entry> {
         saved_by: None,
         stale: u64::from(entry.marks) & marks::STALE != 0,
     })
-}
-
-/// What a search asks for: a glob over names, and one over paths when it has a slash.
-struct Pattern {
-    name: NamePattern,
-    path: Option<globset::GlobMatcher>,
-    below: Option<Vec<u8>>,
-}
-
-impl Pattern {
-    fn new(query: &FindQuery) -> Result<Self, ApiError> {
-        let text = &query.pattern;
-        let wild = text.contains(['*', '?', '[', '{', '\\']);
-        let (name, path) = match text.rsplit_once('/') {
-            Some((_, name)) if !name.is_empty() => {
-                (if name == "**" { "*" } else { name }.to_owned(), Some(text))
-            }
-            Some(_) => {
-                return Err(ApiError::invalid(
-                    "pattern",
-                    "a pattern does not end with a slash",
-                ));
-            }
-            None if wild => (text.clone(), None),
-            None => (format!("*{text}*"), None),
-        };
-        let bad = |e: &dyn std::fmt::Display| ApiError::invalid("pattern", e.to_string());
-        let glob = |text: &String| {
-            globset::GlobBuilder::new(text)
-                .literal_separator(true)
-                .build()
-        };
-        Ok(Self {
-            name: NamePattern::glob(&name).map_err(|e| bad(&e))?,
-            path: path
-                .map(glob)
-                .transpose()
-                .map_err(|e| bad(&e.kind()))?
-                .map(|g| g.compile_matcher()),
-            below: query.path.as_ref().map(|p| raw("path", p)).transpose()?,
-        })
-    }
-
-    fn takes(&self, path: &[u8]) -> bool {
-        use std::os::unix::ffi::OsStrExt;
-        let below = self.below.as_ref().is_none_or(|below| {
-            is_root(below)
-                || path
-                    .strip_prefix(below.as_slice())
-                    .is_some_and(|rest| rest.starts_with(b"/"))
-        });
-        below
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|glob| glob.is_match(std::ffi::OsStr::from_bytes(path)))
-    }
-}
-
-/// Where a search goes on: the series by its place in the list, and within it.
-type FindCursor = (usize, Option<Cursor>);
-
-pub(super) async fn find(
-    State(app): State<App>,
-    Asked(query): Asked<FindQuery>,
-) -> Result<Json<Found>, ApiError> {
-    let limit = limit(query.limit)?;
-    let pattern = Pattern::new(&query)?;
-    let trees = trees(&app, &query).await?;
-    let (first, mut after): FindCursor = from_cursor(query.cursor.as_deref())?.unwrap_or_default();
-    let mut found = Found {
-        items: Vec::new(),
-        next: None,
-    };
-    for (place, snapshot) in trees.iter().enumerate().skip(first) {
-        if found.items.len() >= limit as usize {
-            found.next = Some(cursor(&(place, None::<Cursor>)));
-            break;
-        }
-        let left = limit - u32::try_from(found.items.len()).unwrap_or(limit);
-        let tree = (snapshot.series, snapshot.number);
-        let page = app
-            .catalog
-            .find(tree, &pattern.name, after.take().as_ref(), left)
-            .await?;
-        for (_, hit) in page.found {
-            if pattern.takes(&hit.path)
-                && let Some(entry) = shown(&hit.entry, &hit.path)
-            {
-                found.items.push(Hit {
-                    client: snapshot.client.clone(),
-                    job: snapshot.job.clone(),
-                    entry,
-                    job_id: snapshot.job_id,
-                    removed: false,
-                });
-            }
-        }
-        if let Some(next) = page.next {
-            found.next = Some(cursor(&(place, Some(next))));
-            break;
-        }
-    }
-    Ok(Json(found))
-}
-
-/// The trees that are searched: one per series, by client and job.
-async fn trees(app: &App, query: &FindQuery) -> Result<Vec<Snapshot>, ApiError> {
-    if query.job_id.is_some() {
-        let which = Which {
-            client: None,
-            job: None,
-            job_id: query.job_id,
-            as_of: None,
-        };
-        return Ok(vec![snapshot(app, which, b"/").await?]);
-    }
-    let mut trees = Vec::new();
-    for series in app
-        .catalog
-        .list_series(query.job.as_deref(), query.client.as_deref())
-        .await?
-    {
-        let filter = SnapshotFilter {
-            series: Some(series.id),
-            at: query.as_of,
-            ..SnapshotFilter::default()
-        };
-        trees.extend(app.catalog.snapshots(&filter, 1).await?);
-    }
-    trees.sort_by(|a, b| (&a.client, &a.job).cmp(&(&b.client, &b.job)));
-    Ok(trees)
 }
 
 pub(super) async fn versions(

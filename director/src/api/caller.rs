@@ -38,7 +38,12 @@ fn demanded(method: &Method, route: &str) -> ApiRole {
             .strip_prefix(common::api::BASE)
             .is_some_and(|r| r.starts_with(prefix))
     }) || route.ends_with("/check");
+    // What is on the list of tokens is nobody else's business.
+    let administers = route
+        .strip_prefix(common::api::BASE)
+        .is_some_and(|r| r.starts_with("/tokens"));
     match *method {
+        _ if administers => ApiRole::Admin,
         Method::GET | Method::HEAD => ApiRole::Viewer,
         _ if operates => ApiRole::Operator,
         _ => ApiRole::Admin,

@@ -13,6 +13,7 @@ mod checks;
 mod clients;
 mod config;
 mod events;
+mod find;
 mod jobs;
 mod protect;
 mod restores;
@@ -20,6 +21,7 @@ mod runs;
 mod snapshots;
 mod status;
 mod storages;
+mod users;
 
 mod router;
 

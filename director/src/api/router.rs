@@ -18,8 +18,8 @@ use super::app::App;
 use super::caller::authenticate;
 use super::error::ApiError;
 use super::{
-    browse, checks, clients, config, events, jobs, protect, restores, runs, snapshots, status,
-    storages,
+    browse, checks, clients, config, events, find, jobs, protect, restores, runs, snapshots,
+    status, storages, users,
 };
 
 /// Largest body of a request.
@@ -39,6 +39,9 @@ pub fn router(app: App) -> Router {
         .route("/clients/{name}/revoke", post(clients::revoke))
         .route("/storages", get(storages::list).post(storages::create))
         .route("/storages/{name}", get(storages::get))
+        .route("/tokens", get(users::list))
+        .route("/tokens/{id}/revoke", post(users::revoke))
+        .route("/users/{name}/tokens", post(users::create))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{name}", get(jobs::get))
         .route("/runs", get(runs::list).post(runs::start))
@@ -47,7 +50,7 @@ pub fn router(app: App) -> Router {
         .route("/runs/{id}/log", get(runs::log))
         .route("/snapshots", get(snapshots::list))
         .route("/browse", get(browse::browse))
-        .route("/find", get(browse::find))
+        .route("/find", get(find::find))
         .route("/versions", get(browse::versions))
         .route("/restores", post(restores::start))
         .route("/filesets/{name}/test", post(checks::fileset_test))

@@ -257,12 +257,11 @@ pub(super) async fn shown(app: &App, row: Row, detail: Detail) -> Result<Run, Ap
         if let Some(base) = row.base {
             run.base_job_id = app.catalog.snapshot(base).await?.map(|s| s.job_id);
         }
-        if let Some(snapshot) = row.snapshot {
-            run.keep_until = app
-                .catalog
-                .snapshot(snapshot)
-                .await?
-                .and_then(|s| s.keep_until);
+        if let Some(snapshot) = row.snapshot
+            && let Some(snapshot) = app.catalog.snapshot(snapshot).await?
+        {
+            run.keep_until = snapshot.keep_until;
+            run.volumes = snapshot.volumes;
         }
     }
     Ok(run)

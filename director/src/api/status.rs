@@ -75,7 +75,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, ApiEr
                 "embedded"
             }
             .to_owned(),
-            version: String::new(),
+            version: summary.server_version,
             size_bytes: summary.catalog_bytes,
             reachable: true,
         },

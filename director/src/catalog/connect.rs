@@ -105,6 +105,7 @@ impl Catalog {
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_release(|connection, _| Box::pin(alive(connection)))
             .connect_lazy_with(options);
         let catalog = Self {
             pool,
@@ -225,16 +226,31 @@ fn parse(url: &str) -> Result<PgConnectOptions, CatalogError> {
     PgConnectOptions::from_str(url).map_err(CatalogError::Url)
 }
 
+/// A connection whose question was given up may be to a server that vanished: it is thrown away, or its place in the pool
+/// would be lost for as long as the system keeps trying.
+async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let answer = tokio::time::timeout(ACQUIRE_TIMEOUT, connection.ping()).await;
+    answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+    Ok(true)
+}
+
 /// Settings of every session of ours. Plans are made for the values at hand: with hash partitions and optional filters a
-/// generic plan is the wrong one more often than planning costs.
+/// generic plan is the wrong one more often than planning costs. Lists go on in the order of a key: a bitmap of all the rest
+/// and a sort, which the planner likes before a table has statistics, would make a list of pages quadratic.
 fn session(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("holdfast-director").options([
         ("synchronous_commit", "on"),
         ("plan_cache_mode", "force_custom_plan"),
+        ("enable_bitmapscan", "off"),
         ("jit", "off"),
         ("statement_timeout", "10min"),
         ("lock_timeout", "1min"),
         ("idle_in_transaction_session_timeout", "10min"),
+        // A server whose Director vanished lets go of what it held; without meaning for a unix socket.
+        ("tcp_user_timeout", "60s"),
+        ("tcp_keepalives_idle", "60"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
         ("client_min_messages", "warning"),
         ("TimeZone", "UTC"),
     ])

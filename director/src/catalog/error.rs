@@ -55,6 +55,12 @@ pub enum CatalogError {
         /// Why.
         source: sqlx::Error,
     },
+    /// Nothing came back, not even a refusal.
+    #[error("PostgreSQL has not answered for {} s", .limit.as_secs())]
+    Silent {
+        /// How long it was waited for.
+        limit: std::time::Duration,
+    },
     /// A row does not hold what this version writes.
     #[error("catalog row is damaged: {what}")]
     Damaged {
@@ -81,6 +87,7 @@ impl CatalogError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect { source, .. } | Self::Query { source, .. } => is_transient(source),
+            Self::Silent { .. } => true,
             _ => false,
         }
     }

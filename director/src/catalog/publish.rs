@@ -98,6 +98,7 @@ async fn insert_snapshot(
         .bind(counts_array(&snapshot.counts.unwrap_or_default()))
         .bind(&snapshot.fileset)
         .bind(keep_until)
+        .bind(&snapshot.volumes)
         .execute(&mut *connection)
         .await
         .during(what)?;

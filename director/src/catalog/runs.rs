@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use common::ids::{JobId, PageId, SnapshotId};
 use common::object::snapshot::Counts;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, PgConnection, Postgres, Row, Transaction};
 use uuid::Uuid;
 
-use super::connect::Catalog;
+use super::connect::{Catalog, LongWork};
 use super::error::{CatalogError, During};
 use super::row::{Columns, counts_array, signed};
 use super::series::{Number, SeriesId};
@@ -296,12 +296,16 @@ impl Catalog {
     /// Ends a run that published nothing (restores, errors, canceled ones; a good backup ends with
     /// [`Catalog::publish`]) and gives its series free. `false` = it was over already.
     ///
+    /// Rows that its checkpoints left go with the lease: the next number published would make them visible. No ingest
+    /// of the run may be under way.
+    ///
     /// # Errors
     /// The catalog cannot be written; the outcome's state is not final.
     pub async fn finish_run(&self, job_id: JobId, outcome: &Outcome) -> Result<bool, CatalogError> {
         let mut tx = self.begin().await?;
         let ended = end_run(&mut tx, job_id, outcome).await?;
         if ended {
+            delete_unpublished(&mut tx, job_id).await?;
             super::series::release_lease(&mut tx, job_id).await?;
         }
         tx.commit().await.during("end a run")?;
@@ -322,6 +326,32 @@ impl Catalog {
             .await;
         Ok(done.during("set a run's priority")?.rows_affected() == 1)
     }
+}
+
+/// Deletes what a run told of a snapshot that never came to be.
+async fn delete_unpublished(
+    tx: &mut Transaction<'static, Postgres>,
+    job_id: JobId,
+) -> Result<(), CatalogError> {
+    let what = "delete rows of a run that stored nothing";
+    let place: Option<(i32, i32)> = sqlx::query_as(
+        "SELECT series.id, run.number FROM run JOIN series ON series.id = run.series \
+         WHERE run.job_id = $1 AND run.number > series.head AND series.lease_job_id = $1",
+    )
+    .bind(signed(job_id.0))
+    .fetch_optional(&mut **tx)
+    .await
+    .during(what)?;
+    if let Some((series, number)) = place {
+        tx.without_time_limit().await.during(what)?;
+        sqlx::query("DELETE FROM entry WHERE series = $1 AND since = $2")
+            .bind(series)
+            .bind(number)
+            .execute(&mut **tx)
+            .await
+            .during(what)?;
+    }
+    Ok(())
 }
 
 /// Queues a run inside a transaction of the caller.

@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub fileset: String,
     /// Kept until; `None` = for ever.
     pub keep_until: Option<DateTime<Utc>>,
+    /// Names of the volumes its run wrote to.
+    pub volumes: Vec<String>,
     /// What it is good for.
     pub state: SnapshotState,
     /// Why, when not good.
@@ -100,6 +102,7 @@ impl FromRow<'_, PgRow> for Snapshot {
             counts: row.counts()?,
             fileset: row.try_get("fileset")?,
             keep_until: row.at_opt("keep_until")?,
+            volumes: row.try_get("volumes")?,
             state: row.try_get("state")?,
             state_reason: row.try_get("state_reason")?,
             pool: row
@@ -207,6 +210,30 @@ impl Catalog {
         .fetch_all(self.pool())
         .await
         .during("list snapshots")
+    }
+
+    /// The snapshots of a series that can be restored, oldest first: numbers and their runs.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub async fn kept_numbers(
+        &self,
+        series: SeriesId,
+    ) -> Result<Vec<(Number, JobId)>, CatalogError> {
+        let what = "list the numbers of a series";
+        let rows = sqlx::query(
+            "SELECT number, job_id FROM snapshot WHERE series = $1 AND state <> 'released' \
+             AND number <= (SELECT head FROM series WHERE id = $1) ORDER BY number",
+        )
+        .bind(series.0)
+        .fetch_all(self.pool())
+        .await
+        .during(what)?;
+        let read = |row: &PgRow| {
+            let number = Number::from_column(row.try_get("number")?)?;
+            Ok((number, row.job_id("job_id")?))
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().during(what)
     }
 
     /// Changes how long a snapshot is kept. `false` = there is none, or it is released.

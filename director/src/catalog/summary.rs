@@ -35,6 +35,8 @@ pub struct Summary {
     pub volumes: u64,
     /// Bytes in volumes.
     pub volume_bytes: u64,
+    /// Version of PostgreSQL.
+    pub server_version: String,
     /// Bytes of the catalog itself.
     pub catalog_bytes: u64,
     /// File versions, as PostgreSQL estimates them.
@@ -78,6 +80,7 @@ impl Catalog {
             files: row.unsigned("files")?,
             volumes: row.unsigned("volumes")?,
             volume_bytes: row.unsigned("volume_bytes")?,
+            server_version: row.try_get("server_version")?,
             catalog_bytes: row.unsigned("catalog_bytes")?,
             file_versions: row.unsigned("file_versions")?,
         })

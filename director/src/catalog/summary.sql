@@ -5,6 +5,7 @@ SELECT (SELECT count(*) FROM series) AS series,
        newest.files,
        held.volumes,
        held.volume_bytes,
+       split_part(current_setting('server_version'), ' ', 1) AS server_version,
        pg_database_size(current_database()) AS catalog_bytes,
        (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
           FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

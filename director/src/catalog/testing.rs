@@ -69,6 +69,46 @@ pub async fn empty_database_url() -> String {
     format!("postgres://holdfast@{folder}/{database}?sslmode=disable")
 }
 
+/// File versions above the heads of all series of a database: what nobody may see.
+///
+/// # Panics
+/// When it cannot be read.
+pub async fn unpublished_rows(url: &str) -> u64 {
+    let mut connection = PgConnection::connect(url)
+        .await
+        .expect("the test cluster runs");
+    let rows: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM entry JOIN series ON series.id = entry.series WHERE since > head",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("the schema is there");
+    connection.close().await.expect("the test cluster runs");
+    rows.unsigned_abs()
+}
+
+/// Ends every other connection to a database again and again, for so long.
+///
+/// # Panics
+/// When the cluster does not run.
+pub async fn cut_connections(url: &str, time: Duration) {
+    let mut connection = PgConnection::connect(url)
+        .await
+        .expect("the test cluster runs");
+    let end = tokio::time::Instant::now() + time;
+    while tokio::time::Instant::now() < end {
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .execute(&mut connection)
+        .await
+        .expect("a superuser may");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    connection.close().await.expect("the test cluster runs");
+}
+
 async fn database(how: &str) -> PgConnectOptions {
     let cluster = CLUSTER.get_or_init(Cluster::start).await;
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));

@@ -206,7 +206,12 @@ async fn talk(
             let fault = Fault::new(code::REFUSED, "this daemon's certificate was revoked");
             connection.writer.part(Some(&fault), PART_LIMIT).await;
         }
-        _ => connection.writer.part(None, PART_LIMIT).await,
+        _ => {
+            connection.writer.part(None, PART_LIMIT).await;
+            // A connection that is closed with bytes unread is reset, and the farewell may be lost with it.
+            let rest = async { while let Ok(Some(_)) = connection.reader.read().await {} };
+            let _ = tokio::time::timeout(PART_LIMIT, rest).await;
+        }
     }
     ended
 }

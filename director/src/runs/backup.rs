@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::ids::{Identity, PageId, Role};
 use common::protocol::control::{Body, SessionEvent};
 use common::protocol::orders::{CancelOrder, RunEnd, Severity};
+use common::shutdown::StopToken;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -65,8 +66,21 @@ enum Waited {
     Never(Event),
 }
 
-/// An ingest of a checkpoint under way, and its root.
-pub(super) type Overlapped = (PageId, JoinHandle<Result<IngestCounts, IngestError>>);
+/// An ingest of a checkpoint under way.
+pub(super) struct Overlapped {
+    root: PageId,
+    stop: StopToken,
+    task: JoinHandle<Result<IngestCounts, IngestError>>,
+}
+
+impl Overlapped {
+    /// Ends it; when this returns it writes nothing any more.
+    async fn end(self) {
+        self.stop.cancel();
+        // What it wrote is discarded by whoever comes next.
+        let _ = self.task.await;
+    }
+}
 
 /// A backup under way.
 pub(super) struct Backup {
@@ -146,8 +160,8 @@ impl Backup {
             Some((end, recorded)) => (end.counts, Some(recorded)),
             None => (None, None),
         };
-        if let Some((_, task)) = self.overlapped {
-            task.abort();
+        if let Some(overlapped) = self.overlapped {
+            overlapped.end().await;
         }
         self.driven.end(event, counts).await?;
         if let Some(recorded) = recorded {
@@ -170,8 +184,8 @@ impl Backup {
             self.over_on = client.map(|client| client.connected_ms);
             let _ = recorded.send(());
         }
-        if let Some((_, task)) = self.overlapped.take() {
-            let _ = task.await;
+        if let Some(overlapped) = self.overlapped.take() {
+            overlapped.end().await;
         }
         // What the next try finds may differ from the checkpoint told: its rows are written anew.
         self.told = None;
@@ -341,7 +355,7 @@ impl Backup {
         if self
             .overlapped
             .as_ref()
-            .is_some_and(|(_, task)| task.is_finished())
+            .is_some_and(|overlapped| overlapped.task.is_finished())
         {
             self.join_overlapped().await;
         }
@@ -361,17 +375,20 @@ impl Backup {
                 Leftovers::Discard
             };
             let (series, number, catalog) = (place.series, place.number, inner.catalog.clone());
-            let task = async move {
-                ingest(&catalog, storage, (series, number), (roots, leftovers)).await
-            };
-            self.overlapped = Some((root, tokio::spawn(task)));
+            let stop = inner.stop.child_token();
+            let stopped = stop.clone();
+            let task = tokio::spawn(async move {
+                let what = (roots, leftovers);
+                ingest(&catalog, storage, (series, number), what, &stopped).await
+            });
+            self.overlapped = Some(Overlapped { root, stop, task });
         }
         Ok(())
     }
 
     /// Waits for the ingest of a checkpoint; a failed one is made up for by the last.
     pub(super) async fn join_overlapped(&mut self) {
-        let Some((root, task)) = self.overlapped.take() else {
+        let Some(Overlapped { root, task, .. }) = self.overlapped.take() else {
             return;
         };
         match task.await {

@@ -1,5 +1,6 @@
 //! A snapshot's rows: the difference of two trees, read from the Storage Daemon, becomes rows of the catalog.
 
+use common::shutdown::StopToken;
 use common::walk::{Roots, Walk, WalkError};
 
 use crate::catalog::ingest::{Ingest, IngestCounts, Leftovers, WalkRowsError};
@@ -15,6 +16,9 @@ pub(super) enum IngestError {
     /// The Storage Daemon.
     #[error(transparent)]
     Pages(#[from] WalkError<PageError>),
+    /// Nobody wants the rows any more.
+    #[error("stopped")]
+    Stopped,
     /// The walking thread died.
     #[error("the walk was broken off")]
     Broken,
@@ -31,12 +35,13 @@ impl IngestError {
     }
 }
 
-/// Writes the rows of one walk. After an error nothing of this number is left.
+/// Writes the rows of one walk, unless it is stopped. After an error nothing of this number is left.
 pub(super) async fn ingest(
     catalog: &Catalog,
     storage: Daemon,
     place: (SeriesId, Number),
     (roots, leftovers): (Roots, Leftovers),
+    stop: &StopToken,
 ) -> Result<IngestCounts, IngestError> {
     let (ingest, mut rows) = Ingest::begin(catalog, place, leftovers).await?;
     let mut pages = RemotePages::new(storage);
@@ -46,7 +51,15 @@ pub(super) async fn ingest(
         let _ = rows.close();
         Ok(())
     });
-    match walked.await {
+    let walked = tokio::select! {
+        walked = walked => walked,
+        // The walk ends by itself when nobody takes its rows any more.
+        () = stop.cancelled() => {
+            ingest.abort().await?;
+            return Err(IngestError::Stopped);
+        }
+    };
+    match walked {
         Ok(Ok(()) | Err(WalkRowsError::Rows(_))) => Ok(ingest.finish().await?),
         Ok(Err(WalkRowsError::Walk(error))) => {
             ingest.abort().await?;

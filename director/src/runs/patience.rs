@@ -1,6 +1,6 @@
 //! Waiting for a catalog that is away: a statement that may pass later is tried again until it does.
 //!
-//! Never retried is what the catalog refused; never waited is without a limit, except by those who have something to
+//! A try that is not answered at all counts as one that failed. Never retried is what the catalog refused; never waited is without a limit, except by those who have something to
 //! record that must not be lost: they wait as long as the Director lives.
 
 use std::time::Duration;
@@ -12,6 +12,8 @@ use crate::catalog::CatalogError;
 
 /// How long a run waits for a catalog that is away before it fails.
 const LIMIT: Duration = Duration::from_secs(600);
+/// One try: a little longer than the server lets a statement take. After that it has vanished.
+const TRY: Duration = Duration::from_secs(660);
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -48,7 +50,8 @@ where
     let mut pause = FIRST;
     let mut told = false;
     loop {
-        match attempt().await {
+        let tried = tokio::time::timeout(TRY, attempt()).await;
+        match tried.unwrap_or(Err(CatalogError::Silent { limit: TRY })) {
             Err(error) if error.is_transient() && !stop.is_cancelled() => {
                 if until.is_some_and(|until| Instant::now() >= until) {
                     return Err(error);

@@ -50,14 +50,14 @@ pub struct Found {
     pub entry: FileEntry,
 }
 
-/// Where a list that crosses directories goes on: opaque to callers, given back as it came.
+/// Where a list that crosses directories goes on: opaque to callers, given back as it came to the function it is from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Series of the last row looked at.
+    /// Series.
     pub(super) series: i32,
-    /// Its directory.
+    /// Directory.
     pub(super) dir: i32,
-    /// Its name.
+    /// Name.
     pub(super) name: Vec<u8>,
 }
 

@@ -13,7 +13,7 @@ mod size;
 mod versions;
 
 pub use entries::{Cursor, DirId, FileEntry, Found};
-pub use find::FoundPage;
+pub use find::{FoundPage, Match, Search};
 pub use page::Listing;
 pub use pattern::{NamePattern, PatternError};
 pub use saved::SavedPage;

@@ -51,10 +51,7 @@ impl Catalog {
             dir: *dir,
             name: entry.name.clone(),
         });
-        let found = self.with_paths(series, hits).await?;
-        Ok(SavedPage {
-            entries: found.into_iter().map(|(_, found)| found).collect(),
-            next,
-        })
+        let entries = self.with_paths(series, hits).await?;
+        Ok(SavedPage { entries, next })
     }
 }

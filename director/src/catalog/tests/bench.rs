@@ -13,7 +13,7 @@ use common::object::entry::{Content, Entry, Kind};
 use common::object::page_builder::{BuiltPage, PageBuilder};
 use common::walk::{PageSource, Walk};
 
-use super::super::browse::{DirId, NamePattern};
+use super::super::browse::{DirId, NamePattern, Search};
 use super::super::ingest::{Ingest, Leftovers};
 use super::super::{Durability, Place};
 use super::*;
@@ -157,22 +157,11 @@ async fn sizes(catalog: &Catalog, rows: u64) {
 
 async fn browse(catalog: &Catalog, series: SeriesId) {
     let pattern = NamePattern::glob("*no such name*").unwrap();
-    let (start, mut cursor, mut calls) = (Instant::now(), None, 0);
-    loop {
-        calls += 1;
-        cursor = catalog
-            .find((series, Number(1)), &pattern, cursor.as_ref(), 100)
-            .await
-            .unwrap()
-            .next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    println!(
-        "find: a name nobody has: {:?} in {calls} calls",
-        start.elapsed()
-    );
+    let (hits, calls, time) = find_all(catalog, series, &pattern).await;
+    println!("find: a name nobody has: {hits} hits, {time:?} in {calls} calls");
+    let pattern = NamePattern::glob("*").unwrap();
+    let (hits, calls, time) = find_all(catalog, series, &pattern).await;
+    println!("find: everything: {hits} hits, {time:?} in {calls} calls");
     let start = Instant::now();
     let size = catalog
         .subtree_size((series, Number(1)), DirId::ROOT, u64::MAX)
@@ -189,6 +178,30 @@ async fn browse(catalog: &Catalog, series: SeriesId) {
         percentiles(&times)
     );
     assert!(percentile(&times, 99) <= Duration::from_millis(10));
+}
+
+async fn find_all(
+    catalog: &Catalog,
+    series: SeriesId,
+    pattern: &NamePattern,
+) -> (usize, u32, Duration) {
+    let search = Search {
+        pattern,
+        takes: &|_| true,
+    };
+    let (start, mut from, mut hits, mut calls) = (Instant::now(), None, 0, 0);
+    loop {
+        let page = catalog
+            .find((series, &[Number(1)]), &search, from.as_ref(), 1000)
+            .await
+            .unwrap();
+        calls += 1;
+        hits += page.found.len();
+        from = page.next;
+        if from.is_none() {
+            return (hits, calls, start.elapsed());
+        }
+    }
 }
 
 /// 1,000 names, each changed in each of 2,000 snapshots, in a partition with as many again.
@@ -288,6 +301,40 @@ async fn a_page_costs_its_names_not_their_versions() {
         touched <= 200 * 10,
         "{touched} rows touched for 200 names: {plan:#}"
     );
+}
+
+#[tokio::test]
+async fn a_page_of_a_search_costs_its_rows_not_those_before_it() {
+    let line = Line::new().await;
+    fill(&line.catalog, line.series.id, 5000, 2).await;
+    for analyzed in [false, true] {
+        if analyzed {
+            sqlx::query("VACUUM ANALYZE entry")
+                .execute(line.catalog.pool())
+                .await
+                .unwrap();
+        }
+        let sql = concat!(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) ",
+            include_str!("../browse/find.sql")
+        );
+        let plan: serde_json::Value = sqlx::query_scalar(sql)
+            .bind(line.series.id.0)
+            .bind(1)
+            .bind(&b"name-004000.dat"[..])
+            .bind(vec![1, 2])
+            .bind(&b"%"[..])
+            .bind(400_i64)
+            .fetch_one(line.catalog.pool())
+            .await
+            .unwrap();
+        let mut touched = 0;
+        count_rows(&plan[0]["Plan"], &mut touched);
+        assert!(
+            (400..=500).contains(&touched),
+            "{touched} rows touched for 400: {plan:#}"
+        );
+    }
 }
 
 /// Rows that scans of the plan have produced or thrown away.

@@ -1,6 +1,6 @@
 //! What an operator sees while looking for files.
 
-use super::super::browse::{DirId, NamePattern};
+use super::super::browse::{DirId, NamePattern, Search};
 use super::*;
 
 /// Three snapshots: `/etc/{hosts,passwd}`, `/var/log/{app.log,app.log.1}`, some of it changing.
@@ -142,21 +142,41 @@ async fn a_path_has_a_history() {
     );
 }
 
+/// All hits of a search: path and the snapshot that shows it; in pages of `limit`.
+async fn find(line: &Line, kept: &[u32], pattern: &str, limit: u32) -> Vec<(String, u32)> {
+    let pattern = NamePattern::glob(pattern).unwrap();
+    let search = Search {
+        pattern: &pattern,
+        takes: &|_| true,
+    };
+    let kept: Vec<Number> = kept.iter().copied().map(Number).collect();
+    let (mut hits, mut from) = (Vec::new(), None);
+    loop {
+        let page = line
+            .catalog
+            .find((line.series.id, &kept), &search, from.as_ref(), limit)
+            .await
+            .unwrap();
+        assert!(page.found.len() <= limit as usize);
+        hits.extend(
+            page.found
+                .into_iter()
+                .map(|m| (String::from_utf8(m.found.path).unwrap(), m.shown_by.0)),
+        );
+        assert!(hits.len() < 10_000, "it goes round and round");
+        from = page.next;
+        if from.is_none() {
+            return hits;
+        }
+    }
+}
+
 #[tokio::test]
 async fn names_are_found_by_pattern() {
     let line = bench().await;
     let find = async |pattern: &str, number| {
-        let pattern = NamePattern::glob(pattern).unwrap();
-        let page = line
-            .catalog
-            .find((line.series.id, Number(number)), &pattern, None, 10)
-            .await
-            .unwrap();
-        assert_eq!(page.next, None);
-        page.found
-            .into_iter()
-            .map(|(_, f)| String::from_utf8(f.path).unwrap())
-            .collect::<Vec<_>>()
+        let hits = find(&line, &[number], pattern, 10).await;
+        hits.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
     };
     assert_eq!(find("app*", 1).await, ["/var/log/app.log"]);
     assert_eq!(
@@ -177,50 +197,61 @@ async fn names_are_found_by_pattern() {
         ["/etc/hosts", "/var/log/app.log.1"]
     );
     assert_eq!(find("log", 3).await, ["/var/log"]);
-    assert_eq!(find("*", 99).await.len(), 7, "above the head is the head");
+    assert_eq!(find("*", 3).await.len(), 7);
     assert!(NamePattern::glob("[").is_err());
     assert!(NamePattern::glob("").is_err());
 }
 
 #[tokio::test]
-async fn a_search_is_paged_within_and_across_series() {
+async fn a_search_over_snapshots_shows_the_newest_version_that_one_of_them_has() {
     let line = bench().await;
-    let other = line
-        .catalog
-        .series_for("nightly", Uuid::from_u128(2), "db01")
-        .await
-        .unwrap();
-    put_rows(&line.catalog, other.id, &[(1, "app.conf", 1, 1)]).await;
-    sqlx::query("UPDATE series SET head = 1, next_number = 2 WHERE id = $1")
-        .bind(other.id.0)
-        .execute(line.catalog.pool())
-        .await
-        .unwrap();
-    let pattern = NamePattern::glob("app*").unwrap();
-    let (mut paths, mut cursor, mut calls) = (Vec::new(), None, 0);
-    loop {
-        let page = line
-            .catalog
-            .find_everywhere(&pattern, cursor.as_ref(), 1)
-            .await
-            .unwrap();
-        paths.extend(
-            page.found
-                .into_iter()
-                .map(|(s, f)| (s, String::from_utf8(f.path).unwrap())),
+    let owned = |hits: &[(&str, u32)]| -> Vec<(String, u32)> {
+        hits.iter().map(|(p, n)| ((*p).to_owned(), *n)).collect()
+    };
+    for limit in [1, 2, 100] {
+        assert_eq!(
+            find(&line, &[1, 2, 3], "{passwd,hosts,app.log}", limit).await,
+            owned(&[
+                ("/etc/hosts", 3),
+                ("/etc/passwd", 1),
+                ("/var/log/app.log", 3)
+            ])
         );
-        calls += 1;
-        cursor = page.next;
-        if cursor.is_none() || calls > 20 {
-            break;
-        }
+        assert_eq!(
+            find(&line, &[1, 2], "{passwd,hosts,app.log}", limit).await,
+            owned(&[
+                ("/etc/hosts", 2),
+                ("/etc/passwd", 1),
+                ("/var/log/app.log", 2)
+            ])
+        );
+        assert_eq!(
+            find(&line, &[2, 3], "passwd", limit).await,
+            owned(&[]),
+            "no snapshot searched has it"
+        );
     }
-    let expected = ["/var/log/app.log", "/var/log/app.log.1", "/app.conf"];
-    assert_eq!(
-        paths.iter().map(|(_, p)| p.as_str()).collect::<Vec<_>>(),
-        expected
-    );
-    assert_eq!(paths[2].0, other.id);
+    assert_eq!(find(&line, &[], "*", 10).await, owned(&[]));
+}
+
+#[tokio::test]
+async fn a_search_loses_nothing_at_the_ends_of_its_pages_and_chunks() {
+    let line = Line::new().await;
+    line.snapshot(None).await;
+    // More versions of one name than the first chunks have rows, between names with one.
+    sqlx::query(
+        "INSERT INTO entry SELECT 1, 1, $1, 1, s, 420, 0, 0, 1, 0, convert_to(format('n-%s', lpad(n::text, 4, '0')), 'UTF8') \
+         FROM generate_series(1, 500) n, generate_series(1, CASE WHEN n = 250 THEN 1000 ELSE 1 END) s",
+    )
+    .bind(line.series.id.0)
+    .execute(line.catalog.pool())
+    .await
+    .unwrap();
+    let expected: Vec<(String, u32)> = (1..=500).map(|n| (format!("/n-{n:04}"), 1)).collect();
+    for limit in [1, 7, 185, 186, 187, 1000] {
+        assert_eq!(find(&line, &[1], "*", limit).await, expected, "{limit}");
+    }
+    assert_eq!(find(&line, &[1], "*499", 5).await, expected[498..499]);
 }
 
 #[tokio::test]

@@ -147,6 +147,54 @@ async fn a_second_connection_gives_way_to_a_live_one_and_replaces_a_dead_one() {
 }
 
 #[tokio::test]
+async fn a_director_that_stops_says_farewell_even_to_a_daemon_that_is_talking() {
+    let mut rig = Rig::new().await;
+    let store = rig.enrol(Role::File, "web01").await;
+    let director = store.current().director;
+    let to = [rig.address.clone()];
+    let envelope = |body| Envelope {
+        body: Some(body),
+        ..Envelope::default()
+    };
+    let mut daemon = connect(&to, director, alpn::CONTROL, &store).await.unwrap();
+    let hello = envelope(Body::Hello(Hello {
+        major: 1,
+        ..Hello::default()
+    }));
+    daemon
+        .writer
+        .send_message(FrameType::Control, &hello)
+        .await
+        .unwrap();
+    rig.expect_connected(store.current().identity).await;
+    let welcome = daemon.reader.read().await.unwrap();
+    assert!(welcome.is_some());
+    // More than anybody takes: the connection is full of it when the Director stops.
+    let mut writer = daemon.writer;
+    let talking = tokio::spawn(async move {
+        let said = envelope(Body::Progress(Progress::default()));
+        while writer.send_message(FrameType::Control, &said).await.is_ok()
+            && writer.flush().await.is_ok()
+        {}
+    });
+    let full = async {
+        let mut before = 0;
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            match rig.events.len() {
+                len if len > 0 && len == before => return,
+                len => before = len,
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, full).await.unwrap();
+    rig.stop.cancel();
+    while daemon.reader.read().await.unwrap().is_some() {}
+    talking.abort();
+    rig.catalog.close().await;
+}
+
+#[tokio::test]
 async fn whoever_does_not_begin_with_a_fitting_hello_is_told_why() {
     let rig = Rig::new().await;
     let store = rig.enrol(Role::File, "web01").await;

@@ -69,6 +69,68 @@ async fn the_console_of_this_machine_is_let_in_by_files_only_its_owner_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_made_for_configured_users_shown_once_and_revoked() {
+    let rig = Rig::alone().await;
+    let (status, problem) = rig.try_post("/users/eve/tokens", json!({})).await;
+    assert_eq!(status, 404, "{problem}");
+    assert!(problem["remedy"].as_str().unwrap().contains("[user.eve]"));
+    let config = rig.folder.path().join("conf.d");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("eve.toml"), "[user.eve]\nrole = \"viewer\"\n").unwrap();
+    rig.post("/config/reload", json!({})).await;
+    let (status, problem) = rig.try_post("/users/eve/tokens", json!({"days": 0})).await;
+    assert_eq!(status, 422, "{problem}");
+    let made = rig
+        .post(
+            "/users/eve/tokens",
+            json!({"label": "dashboard", "days": 30}),
+        )
+        .await;
+    let (token, id) = (
+        made["token"].as_str().unwrap(),
+        made["id"].as_str().unwrap(),
+    );
+    assert_eq!((id.len(), &made["role"]), (16, &json!("viewer")));
+    assert_eq!(rig.raw("/status", token).await.0, 200);
+    assert_eq!(
+        rig.raw("/tokens", token).await.0,
+        403,
+        "a viewer sees no tokens"
+    );
+    let listed = rig.get("/tokens").await;
+    assert!(!listed.to_string().contains(token));
+    let labels: Vec<&str> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["label"].as_str().unwrap())
+        .collect();
+    assert!(
+        labels.contains(&"dashboard") && labels.len() == 2,
+        "{listed}"
+    );
+    rig.post(&format!("/tokens/{id}/revoke"), json!({})).await;
+    assert_eq!(rig.raw("/status", token).await.0, 401);
+    assert_eq!(
+        rig.try_post(&format!("/tokens/{id}/revoke"), json!({}))
+            .await
+            .0,
+        404
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_installation_names_the_catalogs_version() {
+    let rig = Rig::alone().await;
+    let status = rig.get("/status").await;
+    let version = status["catalog"]["version"].as_str().unwrap();
+    assert!(
+        version.parse::<f64>().is_ok_and(|v| v >= 14.0),
+        "{version:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_director_in_the_same_folder_is_refused() {
     let rig = Rig::alone().await;
     let config = rig.folder.path().join("director.toml");

@@ -99,6 +99,7 @@ impl World {
             }),
             base: ticket.base.clone(),
             pool: ticket.pool.clone(),
+            volumes: vec!["data-000001".into()],
             keep_until_ms: ticket.keep_until_ms,
             ..Snapshot::default()
         };
@@ -128,6 +129,8 @@ pub(super) struct Rig {
     pub folder: tempfile::TempDir,
     pub world: Arc<Mutex<World>>,
     pub address: String,
+    /// Of the catalog.
+    pub database: String,
     director: Option<(StopToken, tokio::task::JoinHandle<()>)>,
     pub storage: Option<Running>,
     pub client: Option<Running>,
@@ -174,6 +177,7 @@ impl Rig {
             folder,
             world: Arc::new(Mutex::new(world)),
             address,
+            database: url,
             director: None,
             storage: None,
             client: None,
@@ -397,6 +401,36 @@ impl Rig {
         };
         tokio::time::timeout(LIMIT, works).await.unwrap();
         id
+    }
+
+    /// Starts job `data` and waits until the catalog has the rows of its checkpoint; its JobId.
+    pub async fn start_and_tell(&self) -> u64 {
+        let id = self.start_and_hang().await;
+        let told = async {
+            while crate::catalog::testing::unpublished_rows(&self.database).await == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, told).await.unwrap();
+        id
+    }
+
+    /// The client lost the storage: the session of a run ends at its checkpoint.
+    pub fn break_session(&self, job_id: u64) {
+        let mut world = self.world.lock();
+        if let Some(session) = world.sessions.get_mut(&job_id) {
+            session.state = "checkpoint".into();
+        }
+    }
+
+    /// Names in the newest tree.
+    pub async fn names(&self) -> Vec<String> {
+        let listing = self.get("/browse?client=one").await;
+        let entries = listing["entries"].as_array().unwrap();
+        entries
+            .iter()
+            .map(|e| e["name"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub async fn over(&self, job_id: u64) -> Value {

@@ -17,6 +17,7 @@ async fn backups_follow_each_other_and_are_restored() {
         "{first}"
     );
     assert_eq!(first["number"], 1);
+    assert_eq!(first["volumes"], json!(["data-000001"]));
     rig.world.lock().names = vec!["a", "c"];
     let start = Instant::now();
     let id = rig.start_run().await;
@@ -52,6 +53,8 @@ async fn backups_follow_each_other_and_are_restored() {
     );
     let found = rig.get("/find?pattern=c&client=one").await;
     assert_eq!(found["items"][0]["entry"]["name"], "/c", "{found}");
+    assert_eq!(found["items"][0]["job_id"], second["job_id"], "{found}");
+    found_in_every_snapshot_kept(&rig, (&first, &second)).await;
     let versions = rig.get("/versions?client=one&path=/b").await;
     assert_eq!(versions["items"].as_array().unwrap().len(), 2, "{versions}");
 
@@ -84,6 +87,36 @@ async fn backups_follow_each_other_and_are_restored() {
             .await
             .contains("event: end")
     );
+}
+
+/// `/b` is in the first snapshot alone, `/a` in both.
+async fn found_in_every_snapshot_kept(
+    rig: &Rig,
+    (first, second): (&serde_json::Value, &serde_json::Value),
+) {
+    let gone = rig.get("/find?pattern=b").await;
+    let hit = &gone["items"][0];
+    assert_eq!(
+        (&hit["entry"]["name"], &hit["job_id"], &hit["removed"]),
+        (&json!("/b"), &first["job_id"], &json!(true)),
+        "{gone}"
+    );
+    let query = format!("/find?pattern=b&job_id={}", second["job_id"]);
+    assert_eq!(rig.get(&query).await["items"], json!([]));
+    let (mut paths, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = rig
+            .get(&format!("/find?pattern=*&client=one&limit=1{cursor}"))
+            .await;
+        for hit in page["items"].as_array().unwrap() {
+            paths.push(hit["entry"]["name"].as_str().unwrap().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paths, ["/a", "/b", "/c"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +221,75 @@ async fn a_canceled_run_ends_canceled_with_the_reason() {
     assert!(run["reason"].as_str().unwrap().contains("wrong job"));
     let (status, again) = rig.try_post(&format!("/runs/{id}/cancel"), json!({})).await;
     assert_eq!((status, &again["code"]), (409, &json!("conflict")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_shows_nothing_that_its_second_scan_did_not_find() {
+    let rig = Rig::whole().await;
+    let id = rig.start_and_tell().await;
+    {
+        let mut world = rig.world.lock();
+        world.names = vec!["c"];
+        world.script = Script::Store;
+        world.running.clear();
+    }
+    rig.break_session(id);
+    rig.client_says(id, "incomplete").await;
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert!(rig.world.lock().backups[1].resume.is_some());
+    assert_eq!(rig.names().await, ["c"]);
+    let found = rig.get("/find?pattern=*").await;
+    assert_eq!(found["items"].as_array().unwrap().len(), 1, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_run_that_stored_nothing_are_never_seen() {
+    let rig = Rig::whole().await;
+    let id = rig.start_and_tell().await;
+    rig.post(&format!("/runs/{id}/cancel"), json!({})).await;
+    assert_eq!(rig.over(id).await["status"], "canceled");
+    assert_eq!(
+        crate::catalog::testing::unpublished_rows(&rig.database).await,
+        0
+    );
+    {
+        let mut world = rig.world.lock();
+        world.names = vec!["c"];
+        world.script = Script::Store;
+    }
+    let next = rig.over(rig.start_run().await).await;
+    assert_eq!(next["status"], "ok", "{next}");
+    assert_eq!(rig.names().await, ["c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_is_away_in_mid_run_is_waited_for() {
+    let rig = Rig::whole().await;
+    let id = rig.start_and_tell().await;
+    let order = rig.world.lock().backups.last().cloned().unwrap();
+    let database = rig.database.clone();
+    let away = tokio::spawn(async move {
+        let time = std::time::Duration::from_millis(1500);
+        crate::catalog::testing::cut_connections(&database, time).await;
+    });
+    rig.world.lock().names = vec!["a", "b", "d"];
+    let snapshot = rig.world.lock().commit(&ticket_of(&order));
+    let event = common::protocol::control::SessionEvent {
+        job_id: id,
+        what: "committed".into(),
+        snapshot,
+        ..Default::default()
+    };
+    let storage = &rig.storage.as_ref().unwrap().sender;
+    storage.send(Body::Session(event)).await.unwrap();
+    rig.client_says(id, "ok").await;
+    away.await.unwrap();
+    let run = rig.over(id).await;
+    assert_eq!(run["status"], "ok", "{run}");
+    assert_eq!(rig.names().await, ["a", "b", "d"]);
+    let rows = crate::catalog::testing::unpublished_rows(&rig.database).await;
+    assert_eq!(rows, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
