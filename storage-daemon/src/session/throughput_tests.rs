@@ -221,7 +221,7 @@ fn throughput_of_the_index_with_five_million_ids() {
             .map(|n| (id(n), place))
             .collect();
         hashing += hash.elapsed();
-        index.insert(&batch, 1, step).unwrap();
+        index.insert(&mut batch.into_iter(), 1, step).unwrap();
     }
     index.flush().unwrap();
     let took = start.elapsed() - hashing;

@@ -40,6 +40,18 @@ impl SyncGate {
         }
     }
 
+    /// The volume.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn VolumeFile> {
+        &self.file
+    }
+
+    /// Whether a sync has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        *self.failed.lock()
+    }
+
     /// Makes everything appended so far durable.
     ///
     /// # Errors
