@@ -12,6 +12,8 @@ pub mod store;
 
 pub mod issuer;
 
+mod slabs;
+
 pub mod framed;
 
 pub mod connect;
