@@ -27,7 +27,10 @@ fn main() -> ExitCode {
 fn start() -> anyhow::Result<bool> {
     init(&Logging::default()).context("set up the log")?;
     let Arguments { config, command } = Arguments::parse();
+    // Tasks only pass frames: what takes time is done by the threads that verify, one per core.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((cores / 2).max(1))
         .enable_all()
         .build()?;
     match command {

@@ -83,13 +83,15 @@ impl Pacer {
     #[must_use]
     pub fn new() -> Self {
         let (queue, work) = bounded::<Arc<SyncGate>>(64);
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("pacer".to_owned());
+        let spawned = thread.spawn(move || {
             for gate in work {
                 if let Err(error) = gate.sync() {
                     tracing::error!(%error, "background sync failed; the volume takes no more");
                 }
             }
         });
+        spawned.expect("a daemon that starts can start its threads");
         Self { queue }
     }
 
