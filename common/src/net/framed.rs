@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
-use super::slabs;
 use crate::codec::DecodeError;
 use crate::protocol::fault::Fault;
 use crate::protocol::frame::{FrameType, HEADER_BYTES, Header};
+use crate::slabs;
 
 /// A TLS connection. rustls reads 4 KiB at a time: the buffer below it saves the system calls.
 pub type TlsSocket = TlsStream<BufReader<TcpStream>>;

@@ -12,8 +12,6 @@ pub mod store;
 
 pub mod issuer;
 
-mod slabs;
-
 pub mod framed;
 
 pub mod connect;

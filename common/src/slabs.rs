@@ -1,4 +1,4 @@
-//! Buffers of long frame bodies, used again: a fresh one costs a page fault for every page of every frame.
+//! Buffers of long frame bodies and blocks, used again: a fresh one costs a page fault for every page of every body.
 //!
 //! Invariants: a buffer is never lent twice; at most [`KEEP_BYTES`] wait in the whole process, the rest goes back to
 //! the system.
@@ -24,21 +24,38 @@ impl AsRef<[u8]> for Slab {
 
 impl Drop for Slab {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.0);
-        bytes.clear();
+        let bytes = std::mem::take(&mut self.0);
         let mut free = FREE.lock();
-        let kept: usize = free.iter().map(Vec::capacity).sum();
-        if kept + bytes.capacity() <= KEEP_BYTES {
-            free.push(bytes);
+        free.push(bytes);
+        let mut kept: usize = free.iter().map(Vec::capacity).sum();
+        while kept > KEEP_BYTES {
+            kept -= free.remove(0).capacity();
         }
     }
 }
 
 /// An empty buffer with room for `length` bytes.
-pub(super) fn take(length: usize) -> Vec<u8> {
+#[must_use]
+pub fn take(length: usize) -> Vec<u8> {
+    let mut bytes = find(length);
+    bytes.clear();
+    bytes
+}
+
+/// A buffer of `length` bytes to be overwritten: what is in them is of no use.
+#[must_use]
+pub fn take_filled(length: usize) -> Vec<u8> {
+    let mut bytes = find(length);
+    bytes.resize(length, 0);
+    bytes
+}
+
+fn find(length: usize) -> Vec<u8> {
     let mut free = FREE.lock();
-    // The last one given back is the warmest.
-    match free.iter().rposition(|bytes| bytes.capacity() >= length) {
+    // The last one given back is the warmest. One far too long would keep its memory from a body that needs it.
+    let most = (2 * length).max(2 * STEP_BYTES);
+    let fits = |bytes: &Vec<u8>| (length..=most).contains(&bytes.capacity());
+    match free.iter().rposition(fits) {
         Some(at) => free.swap_remove(at),
         None => {
             drop(free);
@@ -48,7 +65,8 @@ pub(super) fn take(length: usize) -> Vec<u8> {
 }
 
 /// Its content, to be shared; the buffer comes back by itself.
-pub(super) fn lend(bytes: Vec<u8>) -> Bytes {
+#[must_use]
+pub fn lend(bytes: Vec<u8>) -> Bytes {
     Bytes::from_owner(Slab(bytes))
 }
 
@@ -59,7 +77,7 @@ mod tests {
     #[test]
     fn a_buffer_is_used_again_only_when_the_last_view_is_gone() {
         // No other test of this crate has bodies as long as this.
-        const LONG: usize = 11 << 20;
+        const LONG: usize = 6 << 20;
         let mut bytes = take(LONG);
         bytes.extend_from_slice(&[7; 1000]);
         let place = bytes.as_ptr();
@@ -73,5 +91,7 @@ mod tests {
         let again = take(LONG);
         assert_eq!(again.as_ptr(), place);
         assert!(again.is_empty());
+        drop(lend(again));
+        assert_eq!(take_filled(LONG).len(), LONG);
     }
 }
