@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use common::object::segment::{Segment, Slot};
+use common::slabs;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
@@ -379,10 +380,10 @@ impl VolumeSet {
             None => return Err(ReadError::NoVolume(location.volume)),
         };
         let file = self.file(location.volume)?;
-        let mut buffer = vec![0; location.block_bytes()];
+        let mut buffer = slabs::take_filled(location.block_bytes());
         let got = file.read(location.offset(), &mut buffer)?;
         buffer.truncate(got);
-        decode_block(&Bytes::from(buffer), uuid, location.offset()).map_err(|source| {
+        decode_block(&slabs::lend(buffer), uuid, location.offset()).map_err(|source| {
             ReadError::Damaged {
                 volume: self.name(location.volume),
                 offset: location.offset(),
