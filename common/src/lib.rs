@@ -15,5 +15,6 @@ pub mod net;
 pub mod object;
 pub mod protocol;
 pub mod shutdown;
+pub mod slabs;
 pub mod telemetry;
 pub mod walk;

@@ -25,9 +25,15 @@ fn main() -> ExitCode {
 
 /// Does what was asked; whether all is well.
 fn start() -> anyhow::Result<bool> {
+    // Huge pages would let every free list of the allocator take megabytes. A kernel that cannot turn them off costs
+    // memory, nothing else.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     init(&Logging::default()).context("set up the log")?;
     let Arguments { config, command } = Arguments::parse();
+    // Tasks only pass frames: what takes time is done by the threads that verify, one per core.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((cores / 2).max(1))
         .enable_all()
         .build()?;
     match command {

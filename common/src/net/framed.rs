@@ -1,14 +1,14 @@
 //! Frames over a TLS connection: two halves, each for one task.
 //!
-//! Few copies: bodies are read straight into one buffer and handed out of it; big parts are encrypted from where they
-//! are. A clean end is TLS close_notify between two frames; anything else is an error, never an end.
+//! Few copies: bodies are read straight into one buffer and handed out of it, long ones into buffers that are used
+//! again; big parts are encrypted from where they are. A clean end is TLS close_notify between two frames; anything else is an error, never an end.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -18,6 +18,7 @@ use tokio_rustls::TlsStream;
 use crate::codec::DecodeError;
 use crate::protocol::fault::Fault;
 use crate::protocol::frame::{FrameType, HEADER_BYTES, Header};
+use crate::slabs;
 
 /// A TLS connection. rustls reads 4 KiB at a time: the buffer below it saves the system calls.
 pub type TlsSocket = TlsStream<BufReader<TcpStream>>;
@@ -28,6 +29,8 @@ pub(super) const SOCKET_BUFFER: usize = 32 << 10;
 pub(super) const TLS_BUFFER: usize = 1 << 20;
 /// Frames up to this are gathered before they are encrypted.
 const GATHER: usize = 64 << 10;
+/// Bodies from this on have a buffer of their own.
+const LONG_BODY: usize = 64 << 10;
 /// Without another order, a peer may be silent or not read for this long.
 pub const IDLE: Duration = Duration::from_secs(60);
 
@@ -103,6 +106,8 @@ impl Frame {
 pub struct FrameReader {
     half: ReadHalf<TlsSocket>,
     buffer: BytesMut,
+    /// A long body that is not all here.
+    long: Option<LongBody>,
     idle: Duration,
     max_body: usize,
     heard: Arc<AtomicU64>,
@@ -114,6 +119,9 @@ impl FrameReader {
     /// # Errors
     /// Lost, cut, silent, or not a frame.
     pub async fn read(&mut self) -> Result<Option<Frame>, FrameError> {
+        if self.long.is_some() {
+            return self.read_long().await.map(Some);
+        }
         if !self.fill(HEADER_BYTES).await? {
             return Ok(None);
         }
@@ -123,16 +131,51 @@ impl FrameReader {
             let what = "frame length";
             return Err(DecodeError::Range { what }.into());
         }
+        if length >= LONG_BODY {
+            self.start_long(header);
+            return self.read_long().await.map(Some);
+        }
         if !self.fill(HEADER_BYTES + length).await? {
             return Err(FrameError::Cut);
         }
-        self.heard.fetch_add(1, Ordering::Relaxed);
         let body = self.buffer.split_to(HEADER_BYTES + length).freeze();
-        Ok(Some(Frame {
+        Ok(Some(self.frame(header, body.slice(HEADER_BYTES..))))
+    }
+
+    fn frame(&self, header: Header, body: Bytes) -> Frame {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        Frame {
             kind: header.frame_type,
             stream: header.stream,
-            body: body.slice(HEADER_BYTES..),
-        }))
+            body,
+        }
+    }
+
+    /// Takes what is here of a long body, behind its header.
+    fn start_long(&mut self, header: Header) {
+        let length = header.body as usize;
+        self.buffer.advance(HEADER_BYTES);
+        let there = self.buffer.len().min(length);
+        let mut bytes = slabs::take(length);
+        bytes.extend_from_slice(&self.buffer.split_to(there));
+        self.long = Some(LongBody { header, bytes });
+    }
+
+    /// Reads the rest of a long body. What is here stays when this is dropped.
+    async fn read_long(&mut self) -> Result<Frame, FrameError> {
+        while let Some(LongBody { header, bytes }) = &mut self.long {
+            let missing = (header.body as usize).saturating_sub(bytes.len());
+            if missing == 0 {
+                break;
+            }
+            let mut room = bytes.limit(missing);
+            let read = timeout(self.idle, self.half.read_buf(&mut room)).await;
+            if read.map_err(|_| FrameError::Silent(self.idle))?? == 0 {
+                return Err(FrameError::Cut);
+            }
+        }
+        let LongBody { header, bytes } = self.long.take().ok_or(FrameError::Cut)?;
+        Ok(self.frame(header, slabs::lend(bytes)))
     }
 
     /// Reads the one frame that must come next; a Fault in its place is an error of its own.
@@ -193,6 +236,13 @@ impl FrameReader {
         }
         Ok(true)
     }
+}
+
+/// A body under way.
+#[derive(Debug)]
+struct LongBody {
+    header: Header,
+    bytes: Vec<u8>,
 }
 
 /// The writing half. One task owns it: a write that is dropped half way makes the connection unusable.
@@ -337,6 +387,7 @@ pub fn split(socket: TlsSocket) -> (FrameReader, FrameWriter) {
     let reader = FrameReader {
         half: read,
         buffer: BytesMut::new(),
+        long: None,
         idle: IDLE,
         max_body: usize::MAX,
         heard: Arc::default(),

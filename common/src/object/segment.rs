@@ -4,6 +4,8 @@
 //! stored exactly as the client made it. Invariant: nothing counts as present before [`Segment::open`] decoded it and
 //! re-hashed every chunk.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 
 use crate::codec::{DecodeError, Reader};
@@ -137,19 +139,41 @@ pub fn decode_payload(
     expected: usize,
     plain: &mut Vec<u8>,
 ) -> Result<(), OpenError> {
-    let fail = OpenError::Undecodable { expected };
-    plain.clear();
-    plain.resize(expected, 0);
     let got = match codec {
-        Codec::Stored if payload.len() == expected => {
-            plain.copy_from_slice(payload);
-            expected
+        Codec::Stored => {
+            plain.clear();
+            plain.extend_from_slice(payload);
+            Some(payload.len())
         }
-        Codec::Stored => return Err(fail),
-        Codec::Lz4 => lz4_flex::block::decompress_into(payload, plain).unwrap_or(usize::MAX),
-        Codec::Zstd => zstd::bulk::decompress_to_buffer(payload, plain).unwrap_or(usize::MAX),
+        Codec::Lz4 => {
+            plain.resize(expected, 0);
+            lz4_flex::block::decompress_into(payload, plain).ok()
+        }
+        Codec::Zstd => {
+            plain.clear();
+            plain.reserve(expected);
+            decode_zstd(payload, plain)
+        }
     };
-    if got == expected { Ok(()) } else { Err(fail) }
+    if got == Some(expected) {
+        Ok(())
+    } else {
+        Err(OpenError::Undecodable { expected })
+    }
+}
+
+/// Decodes one frame into the capacity of `plain`, with a decoder that each thread keeps: its tables are 100 KiB.
+fn decode_zstd(payload: &[u8], plain: &mut Vec<u8>) -> Option<usize> {
+    thread_local! {
+        static DECODER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    DECODER.with_borrow_mut(|kept| {
+        let decoder = match kept {
+            Some(decoder) => decoder,
+            None => kept.insert(zstd::bulk::Decompressor::new().ok()?),
+        };
+        decoder.decompress_to_buffer(payload, plain).ok()
+    })
 }
 
 /// Reads a slot table of a peer or a volume.

@@ -195,7 +195,14 @@ async fn write_rows(
     };
     let is_whole = roots.base.is_none() && place.head.is_some();
     let number = (place.series, place.number);
-    let written = ingest(&inner.catalog, storage, number, (roots, leftovers), &inner.stop).await;
+    let written = ingest(
+        &inner.catalog,
+        storage,
+        number,
+        (roots, leftovers),
+        &inner.stop,
+    )
+    .await;
     let counts = written.map_err(|e| (e.is_passing(), chain(&e)))?;
     if is_whole {
         let removed = inner.catalog.remove_untold(number).await;

@@ -2,7 +2,7 @@
 //! left alone and mentioned once. A torn tail is kept as `NAME.OFFSET.torn`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -194,6 +194,26 @@ fn copy_from(file: &File, mut offset: u64, to: &mut File) -> io::Result<()> {
     }
 }
 
+/// All parts with as few system calls as the system allows.
+fn write_all(file: &File, mut offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut rest = slices.as_mut_slice();
+    // Empty parts in front would look like a write of nothing.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match rustix::io::pwritev(file, rest, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 struct DiskVolume {
     name: String,
     file: File,
@@ -214,14 +234,8 @@ impl VolumeFile for DiskVolume {
         Ok(meta.len())
     }
 
-    fn append(&self, mut offset: u64, parts: &[&[u8]]) -> Result<(), DeviceError> {
-        for part in parts {
-            self.file
-                .write_all_at(part, offset)
-                .map_err(|e| self.fail("append to volume", e))?;
-            offset += part.len() as u64;
-        }
-        Ok(())
+    fn append(&self, offset: u64, parts: &[&[u8]]) -> Result<(), DeviceError> {
+        write_all(&self.file, offset, parts).map_err(|e| self.fail("append to volume", e))
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DeviceError> {

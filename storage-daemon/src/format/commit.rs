@@ -1,19 +1,29 @@
 //! Commit and seal: what makes blocks count, and what ends a volume.
 //!
-//! A commit lists every block with chunks or pages that its session appended to this volume since its last commit, with
-//! the ids in slot order. A seal lists the volume's commits, so that all ids of a full volume are found with a few
-//! reads; its last 16 bytes are the last of the volume and lead to its start. Invariant: blocks named by no commit of
-//! their own volume are not present.
+//! A commit names every block with chunks or pages that its session appended to this volume since its last commit. Each
+//! is named with its header checksum, which covers place, payload checksum and slot table: a commit covers exactly what
+//! it names. Blocks of few slots are listed with their ids, so that an index is rebuilt without a read for each of
+//! them; for the others the slot table is read where it lies. A seal lists the volume's commits; its last 16 bytes are
+//! the last of the volume and lead to its start. Invariant: blocks named by no commit of their own volume are not present.
 
-use common::codec::{DecodeError, Reader};
+use common::codec::{DecodeError, Reader, put_varint};
 use common::ids::ChunkId;
+use common::object::segment::MAX_SLOTS;
 
 use super::block::{ALIGN, HEADER_BYTES, Kind};
 
+/// Blocks of at most so many slots are listed with their ids.
+pub const MAX_LISTED: u32 = 64;
 /// The last bytes of a sealed volume, after the seal's offset.
 const SEALED: [u8; 8] = *b"HFSEALED";
 /// Bytes at the end of a volume that say whether and where it is sealed.
 pub const FOOTER_BYTES: usize = 16;
+/// Longest varint of 32 bits.
+const MAX_VARINT: usize = 5;
+/// Most bytes of a block's line without ids.
+const MAX_LINE: usize = 3 * MAX_VARINT + 4;
+/// Fewest bytes of a block's line, which bounds how many lines a payload can hold.
+const MIN_LINE: usize = 7;
 
 /// One block that a commit makes count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,52 +34,100 @@ pub struct CommittedBlock {
     pub units: u16,
     /// [`Kind::Segment`] or [`Kind::Pages`].
     pub kind: Kind,
-    /// Ids in slot order.
+    /// Entries of its slot table.
+    pub slots: u32,
+    /// Its header checksum.
+    pub checksum: u32,
+    /// Ids in slot order; a commit holds them only when [`CommittedBlock::is_listed`].
     pub ids: Vec<ChunkId>,
+}
+
+impl CommittedBlock {
+    /// Whether a commit lists its ids.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.slots <= MAX_LISTED
+    }
+
+    fn encode(&self, gap: u32, out: &mut Vec<u8>) {
+        put_varint(out, gap.into());
+        put_varint(out, self.units.into());
+        put_varint(
+            out,
+            u64::from(self.slots) << 1 | u64::from(self.kind == Kind::Pages),
+        );
+        out.extend_from_slice(&self.checksum.to_le_bytes());
+        if self.is_listed() {
+            self.ids.iter().for_each(|id| out.extend_from_slice(&id.0));
+        }
+    }
+
+    fn decode(r: &mut Reader<'_>, end_of_last: u32) -> Result<Self, DecodeError> {
+        let range = DecodeError::Range { what: "commit" };
+        let unit = end_of_last
+            .checked_add(r.varint32("commit: offset")?)
+            .ok_or(range)?;
+        let units = u16::try_from(r.varint32("commit: length")?).map_err(|_| range)?;
+        let what = r.varint32("commit: slots")?;
+        let kind = if what & 1 == 1 {
+            Kind::Pages
+        } else {
+            Kind::Segment
+        };
+        let mut block = Self {
+            unit,
+            units,
+            kind,
+            slots: what >> 1,
+            checksum: r.u32("commit: checksum")?,
+            ids: Vec::new(),
+        };
+        if units == 0 || block.slots == 0 || block.slots as usize > MAX_SLOTS {
+            return Err(range);
+        }
+        if block.is_listed() {
+            let bytes = r.bytes(block.slots as usize * ChunkId::LEN, "commit: ids")?;
+            let (ids, _) = bytes.as_chunks::<32>();
+            block.ids = ids.iter().copied().map(ChunkId).collect();
+        }
+        Ok(block)
+    }
+
+    /// Where it ends, in units.
+    fn end(&self) -> Option<u32> {
+        self.unit.checked_add(self.units.into())
+    }
 }
 
 /// Payload of a commit block.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Commit {
-    /// The volume's commit before this one; `None` for the first.
-    pub before: Option<CommitPlace>,
-    /// Snapshot and note blocks since the commit before, offsets in units of [`ALIGN`].
+    /// Offset of the volume's commit before this one, in units of [`ALIGN`]; `None` for the first.
+    pub before: Option<u32>,
+    /// Snapshot and note blocks since the commit before, ascending, offsets in units of [`ALIGN`].
     pub others: Vec<u32>,
     /// Blocks in volume order.
     pub blocks: Vec<CommittedBlock>,
 }
 
 impl Commit {
-    /// Bytes of a payload with so many other blocks, blocks and ids.
+    /// Most bytes of a payload with so many other blocks, blocks and listed ids.
     #[must_use]
-    pub fn payload_bytes(others: usize, blocks: usize, ids: usize) -> usize {
-        16 + others * 4 + blocks * 12 + ids * ChunkId::LEN
+    pub fn most_bytes(others: usize, blocks: usize, listed: usize) -> usize {
+        (3 + others) * MAX_VARINT + blocks * MAX_LINE + listed * ChunkId::LEN
     }
 
-    /// The payload.
+    /// The payload. Of a block that is listed all ids must be there.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let ids = self.blocks.iter().map(|b| b.ids.len()).sum();
-        let bytes = Self::payload_bytes(self.others.len(), self.blocks.len(), ids);
-        let mut out = Vec::with_capacity(bytes);
-        let before = self.before.unwrap_or(CommitPlace { unit: 0, ids: 0 });
-        for n in [
-            before.unit,
-            before.ids,
-            self.others.len() as u32,
-            self.blocks.len() as u32,
-        ] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        self.others
-            .iter()
-            .for_each(|unit| out.extend_from_slice(&unit.to_le_bytes()));
+        let mut out = Vec::new();
+        put_varint(&mut out, self.before.unwrap_or(0).into());
+        put_ascending(&mut out, &self.others);
+        put_varint(&mut out, self.blocks.len() as u64);
+        let mut end = 0;
         for block in &self.blocks {
-            out.extend_from_slice(&block.unit.to_le_bytes());
-            out.extend_from_slice(&block.units.to_le_bytes());
-            out.extend_from_slice(&[block.kind as u8, 0]);
-            out.extend_from_slice(&(block.ids.len() as u32).to_le_bytes());
-            block.ids.iter().for_each(|id| out.extend_from_slice(&id.0));
+            block.encode(block.unit.saturating_sub(end), &mut out);
+            end = block.end().unwrap_or(u32::MAX);
         }
         out
     }
@@ -79,95 +137,80 @@ impl Commit {
     /// # Errors
     /// Malformed.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(bytes);
-        let before = CommitPlace {
-            unit: r.u32("commit: before")?,
-            ids: r.u32("commit: before")?,
-        };
-        let others = r.u32("commit: others")? as usize;
-        let count = r.u32("commit: blocks")? as usize;
         let range = DecodeError::Range { what: "commit" };
-        let lines = others
-            .saturating_mul(4)
-            .saturating_add(count.saturating_mul(12));
-        if lines > r.remaining() {
+        let mut r = Reader::new(bytes);
+        let before = r.varint32("commit: before")?;
+        let others = ascending(&mut r)?;
+        let count = r.varint32("commit: blocks")? as usize;
+        if count > r.remaining() / MIN_LINE {
             return Err(range);
         }
-        let others = (0..others)
-            .map(|_| r.u32("commit: other"))
-            .collect::<Result<_, _>>()?;
         let mut blocks = Vec::with_capacity(count);
+        let mut end = 0;
         for _ in 0..count {
-            let (unit, units) = (r.u32("commit: offset")?, r.u16("commit: length")?);
-            let [kind, zero] = r.array("commit: kind")?;
-            let kind = Kind::from_u8(kind)?;
-            let ids = r.u32("commit: ids")? as usize;
-            if zero != 0 || !kind.has_slots() || ids > r.remaining() / ChunkId::LEN {
-                return Err(range);
-            }
-            let (ids, _) = r
-                .bytes(ids * ChunkId::LEN, "commit: ids")?
-                .as_chunks::<32>();
-            let ids = ids.iter().copied().map(ChunkId).collect();
-            blocks.push(CommittedBlock {
-                unit,
-                units,
-                kind,
-                ids,
-            });
+            let block = CommittedBlock::decode(&mut r, end)?;
+            end = block.end().ok_or(range)?;
+            blocks.push(block);
         }
         r.finish("commit")?;
-        let before = (before.unit != 0).then_some(before);
         Ok(Self {
-            before,
+            before: (before != 0).then_some(before),
             others,
             blocks,
         })
     }
 }
 
-/// Where a commit block lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommitPlace {
-    /// Offset in units of [`ALIGN`].
-    pub unit: u32,
-    /// Ids it lists.
-    pub ids: u32,
+/// How many, and each as difference to the one before.
+fn put_ascending(out: &mut Vec<u8>, units: &[u32]) {
+    put_varint(out, units.len() as u64);
+    let mut last = 0;
+    for unit in units {
+        put_varint(out, unit.saturating_sub(last).into());
+        last = *unit;
+    }
+}
+
+fn ascending(r: &mut Reader<'_>) -> Result<Vec<u32>, DecodeError> {
+    let range = DecodeError::Range { what: "offsets" };
+    let count = r.varint32("offsets")? as usize;
+    if count > r.remaining() {
+        return Err(range);
+    }
+    let mut units = Vec::with_capacity(count);
+    let mut last = 0u32;
+    for _ in 0..count {
+        last = last.checked_add(r.varint32("offset")?).ok_or(range)?;
+        units.push(last);
+    }
+    Ok(units)
 }
 
 /// Payload of a seal block.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seal {
-    /// All commits of the volume in order.
-    pub commits: Vec<CommitPlace>,
-    /// Offsets of snapshot and note blocks, in units of [`ALIGN`].
+    /// Offsets of all commits of the volume, ascending, in units of [`ALIGN`].
+    pub commits: Vec<u32>,
+    /// Offsets of snapshot and note blocks, ascending, in units of [`ALIGN`].
     pub others: Vec<u32>,
 }
 
 impl Seal {
-    /// Bytes of the block of a seal with so many lines.
+    /// Most bytes of the block of a seal with so many lines.
     #[must_use]
-    pub fn stored_bytes(commits: usize, others: usize) -> u64 {
-        let bytes = HEADER_BYTES + 8 + commits * 8 + others * 4 + FOOTER_BYTES;
+    pub fn most_stored_bytes(commits: usize, others: usize) -> u64 {
+        let bytes = HEADER_BYTES + (2 + commits + others) * MAX_VARINT + FOOTER_BYTES;
         (bytes as u64).next_multiple_of(ALIGN)
     }
 
     /// The payload of a seal block at `offset`: fills its block to the last byte.
     #[must_use]
     pub fn to_bytes(&self, offset: u64) -> Vec<u8> {
-        let whole = Self::stored_bytes(self.commits.len(), self.others.len());
-        let len = whole as usize - HEADER_BYTES;
-        let mut out = Vec::with_capacity(len);
-        out.extend_from_slice(&(self.commits.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(self.others.len() as u32).to_le_bytes());
-        for commit in &self.commits {
-            out.extend_from_slice(&commit.unit.to_le_bytes());
-            out.extend_from_slice(&commit.ids.to_le_bytes());
-        }
-        self.others
-            .iter()
-            .for_each(|unit| out.extend_from_slice(&unit.to_le_bytes()));
-        out.resize(len - FOOTER_BYTES, 0);
+        let mut out = Vec::new();
+        put_ascending(&mut out, &self.commits);
+        put_ascending(&mut out, &self.others);
+        let whole = (HEADER_BYTES + out.len() + FOOTER_BYTES).next_multiple_of(ALIGN as usize);
+        out.resize(whole - HEADER_BYTES - FOOTER_BYTES, 0);
         out.extend_from_slice(&offset.to_le_bytes());
         out.extend_from_slice(&SEALED);
         out
@@ -179,23 +222,12 @@ impl Seal {
     /// Malformed.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
-        let commits = r.u32("seal: commits")? as usize;
-        let others = r.u32("seal: others")? as usize;
-        let lines = commits
-            .saturating_mul(8)
-            .saturating_add(others.saturating_mul(4));
-        if lines.saturating_add(FOOTER_BYTES) > r.remaining() {
+        let seal = Self {
+            commits: ascending(&mut r)?,
+            others: ascending(&mut r)?,
+        };
+        if r.remaining() < FOOTER_BYTES {
             return Err(DecodeError::Range { what: "seal" });
-        }
-        let mut seal = Self::default();
-        for _ in 0..commits {
-            seal.commits.push(CommitPlace {
-                unit: r.u32("seal: commit")?,
-                ids: r.u32("seal: commit")?,
-            });
-        }
-        for _ in 0..others {
-            seal.others.push(r.u32("seal: other")?);
         }
         Ok(seal)
     }

@@ -1,7 +1,7 @@
 //! A data connection at the edge: frames in, frames out. It decides nothing and never blocks: loads go to the verifying
 //! threads and in order to the session's thread, Asks are answered by the same threads ahead of loads.
 //!
-//! Bounds: 16 MiB of loads per connection and 96 MiB over all wait at most, 16 Asks per connection; one frame beyond
+//! Bounds: 8 MiB of loads per connection and 32 MiB over all wait at most, 16 Asks per connection; one frame beyond
 //! that is held while it waits. Nothing is allocated by a length before a ticket was checked.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// A connection that has nothing to say shows that it lives.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Bytes of loads that wait over all connections.
-const ALL_LOADS: usize = 96 << 20;
+const ALL_LOADS: usize = 32 << 20;
 /// Longest frame of a backup connection: the longest load.
 const MAX_FRAME: usize = 10 << 20;
 /// Most data connections at once.

@@ -11,7 +11,7 @@ use prost::Message;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Bytes under way to one connection.
-const WINDOW_BYTES: usize = 16 << 20;
+const WINDOW_BYTES: usize = 8 << 20;
 
 /// Frames under way to one connection: only a peer that does not read has so many.
 const FRAMES: usize = 4096;

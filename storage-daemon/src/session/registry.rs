@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::store::ingest::Pending;
 
 /// Payload bytes a client may have under way on a connection.
-pub const WINDOW_BYTES: usize = 16 << 20;
+pub const WINDOW_BYTES: usize = 8 << 20;
 /// Most backup sessions at once.
 const MAX_SESSIONS: usize = 64;
 /// Most restores at once.

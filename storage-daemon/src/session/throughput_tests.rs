@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::ids::ChunkId;
-use common::object::segment::Segment;
+use common::object::segment::{Codec, Segment, Slot};
 use common::object::snapshot::Snapshot;
 use common::protocol::orders::Selection;
 use common::protocol::restore::OpenRestore;
@@ -16,7 +16,7 @@ use crate::session::outbox::{Next, outbox};
 use crate::session::restore::{Plan, Restore};
 use crate::store::sorted_index::SortedIndex;
 use crate::store::testing::{directory, file, open, page, segment, writer};
-use crate::store::verify::verify;
+use crate::store::verify::{Verified, verify};
 use crate::store::{ChunkIndex as _, Store};
 use crate::volume::Location;
 
@@ -221,7 +221,7 @@ fn throughput_of_the_index_with_five_million_ids() {
             .map(|n| (id(n), place))
             .collect();
         hashing += hash.elapsed();
-        index.insert(&batch, 1, step).unwrap();
+        index.insert(&mut batch.into_iter(), 1, step).unwrap();
     }
     index.flush().unwrap();
     let took = start.elapsed() - hashing;
@@ -244,6 +244,47 @@ fn throughput_of_the_index_with_five_million_ids() {
         println!(
             "index: 4096 {what} ids in {:?}, {found} found",
             start.elapsed()
+        );
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn throughput_of_a_rebuild_with_ids_in_commits_and_in_slot_tables() {
+    const IDS: u64 = 2_000_000;
+    for slots in [16u64, 64, 65, 120, 1000] {
+        let dir = tempfile::Builder::new()
+            .prefix("holdfast-bench")
+            .tempdir_in("/var/tmp")
+            .unwrap();
+        let store = open(dir.path());
+        let mut w = writer(&store);
+        for n in (0..IDS).step_by(slots as usize) {
+            let ids = (n..n + slots).map(|n| ChunkId::of(&n.to_le_bytes()));
+            let segment = Segment {
+                codec: Codec::Stored,
+                slots: ids.map(|id| Slot { id, len: 1 }).collect(),
+                payload: vec![0; slots as usize].into(),
+            };
+            let kind = Kind::Segment;
+            let needs = Vec::new();
+            w.append(&Verified {
+                kind,
+                segment,
+                needs,
+            })
+            .unwrap();
+        }
+        w.close();
+        drop(store);
+        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        let start = Instant::now();
+        let store = open(dir.path());
+        let took = start.elapsed();
+        println!(
+            "rebuild: {} ids in blocks of {slots} in {took:?} = {:.2} M/s",
+            store.index().len(),
+            store.index().len() as f64 / 1e6 / took.as_secs_f64()
         );
     }
 }

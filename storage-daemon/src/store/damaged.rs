@@ -81,7 +81,7 @@ impl Damaged {
     /// # Errors
     /// The file still lists them; they are taken out again when the daemon reads commits at its start, or stay listed at
     /// a place where the index does not look for them.
-    pub fn stored(&self, batch: &[(ChunkId, Location)]) -> io::Result<()> {
+    pub fn stored(&self, batch: impl Iterator<Item = (ChunkId, Location)>) -> io::Result<()> {
         if self.is_empty() {
             return Ok(());
         }
@@ -89,10 +89,10 @@ impl Damaged {
         let before = ids.len();
         for (id, place) in batch {
             if ids
-                .get(id)
+                .get(&id)
                 .is_some_and(|at| *at != (place.volume, place.unit))
             {
-                ids.remove(id);
+                ids.remove(&id);
             }
         }
         match ids.len() == before {

@@ -41,13 +41,13 @@ pub trait ChunkIndex: Send + Sync + 'static {
     /// The index cannot be read.
     fn get(&self, id: &ChunkId) -> Result<Option<Location>, IndexError>;
 
-    /// Adds what one commit block of a volume lists, and moves the volume's mark to it.
+    /// Adds what one commit block of a volume names, and moves the volume's mark to it.
     ///
     /// # Errors
-    /// What was there before is still there.
+    /// What was there before is still there, and the mark has not moved.
     fn insert(
         &self,
-        batch: &[(ChunkId, Location)],
+        batch: &mut dyn Iterator<Item = (ChunkId, Location)>,
         volume: u32,
         mark: Mark,
     ) -> Result<(), IndexError>;

@@ -16,21 +16,16 @@ use super::sorted_index::IdMap;
 use super::the_store::{Store, StoreError};
 use super::verify::Verified;
 use crate::format::block::Kind;
-use crate::format::commit::CommittedBlock;
 use crate::format::label::Holds;
-use crate::volume::writer::locations;
 use crate::volume::{Location, VolumeWriter};
 
 /// A commit is made at least each so many ids ...
-const COMMIT_IDS: usize = 128 << 10;
+const COMMIT_IDS: usize = 56 << 10;
 /// ... or bytes.
 const COMMIT_BYTES: u64 = 1 << 30;
 
 /// Free space is looked at each time a session has stored so much.
 const CHECK_SPACE_BYTES: u64 = 16 << 20;
-
-/// What one commit block made durable: volume, offset of the commit, blocks.
-type Batch = (u32, u64, Vec<CommittedBlock>);
 
 /// Ids a session has appended and not committed.
 pub type Pending = Arc<RwLock<IdMap<Location>>>;
@@ -200,7 +195,7 @@ impl SessionWriter {
         }
         let mut tries = 0;
         while self.lane(holds).is_none() {
-            let writer = self.store.volumes().acquire(&self.pool, holds)?;
+            let writer = self.store.acquire(&self.pool, holds)?;
             self.volumes.insert(writer.label.name());
             let fits = writer.has_room(slots, payload);
             *self.lane(holds) = Some(writer);
@@ -251,13 +246,17 @@ impl SessionWriter {
                 writer.sync()?;
             }
         }
-        let mut batches = Vec::new();
-        let committed = self.commit_blocks(&mut batches);
+        let mut marks = Vec::new();
+        let committed = self.commit_blocks(&mut marks);
         // What became durable counts, also when a later lane failed.
-        for (volume, mark, blocks) in batches {
-            let batch: Vec<_> = locations(volume, &blocks).collect();
-            self.store.index().insert(&batch, volume, mark)?;
-            if let Err(error) = self.store.damaged_ids().stored(&batch) {
+        for (volume, mark) in marks {
+            let pending = self.pending.read();
+            let mine = || {
+                let mine = pending.iter().filter(|(_, place)| place.volume == volume);
+                mine.map(|(id, place)| (*id, *place))
+            };
+            self.store.index().insert(&mut mine(), volume, mark)?;
+            if let Err(error) = self.store.damaged_ids().stored(mine()) {
                 tracing::warn!(%error, "the list of damaged ids could not be written: it names ids that are stored anew");
             }
         }
@@ -267,14 +266,15 @@ impl SessionWriter {
         Ok(())
     }
 
-    fn commit_blocks(&mut self, batches: &mut Vec<Batch>) -> Result<(), StoreError> {
+    /// `marks` gets volume and offset of each commit that is durable.
+    fn commit_blocks(&mut self, marks: &mut Vec<(u32, u64)>) -> Result<(), StoreError> {
         for writer in [&mut self.data, &mut self.pages].into_iter().flatten() {
             let before = writer.bytes();
-            if let Some((mark, blocks)) = writer.append_commit(self.session)? {
+            if let Some(mark) = writer.append_commit(self.session)? {
                 writer.sync()?;
                 writer.settle();
                 self.stored_bytes += writer.bytes() - before;
-                batches.push((writer.label.number, mark, blocks));
+                marks.push((writer.label.number, mark));
             }
         }
         Ok(())
@@ -350,11 +350,11 @@ impl SessionWriter {
 
 impl Drop for SessionWriter {
     fn drop(&mut self) {
-        // A writer that was not closed may hold blocks nobody committed: its volumes wait for the next start.
+        // A writer that was not closed may hold blocks nobody committed, or half of one.
         let lanes = [self.data.take(), self.pages.take()];
         lanes
             .into_iter()
             .flatten()
-            .for_each(|w| self.store.volumes().failed(&w.label));
+            .for_each(|w| self.store.volumes().abandon(&w));
     }
 }

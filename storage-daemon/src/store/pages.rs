@@ -1,5 +1,5 @@
 //! Pages by name. Neighbours in a walk lie in the same block, so decoded blocks are kept: a walk in tree order reads
-//! each block once. Memory: 16 MiB.
+//! each block once. Memory: 8 MiB.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::lookup::LookupError;
 use super::the_store::Store;
 use crate::volume::Location;
 
-const CACHE_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 8 << 20;
 
 /// A decoded block of pages.
 struct Decoded {

@@ -28,17 +28,39 @@ impl Store {
         volumes.sort_by_key(|v| (v.label.holds == Holds::Pages, v.label.number));
         for volume in volumes {
             let mark = marks.get(&volume.label.number).copied();
-            let recovered = self.recover_volume(&volume.label, mark);
-            if let Err(StoreError::Index(error)) = recovered {
-                // With half an index the daemon would store everything again.
-                return Err(error.into());
-            }
-            if let Err(error) = recovered {
-                tracing::error!(volume = volume.label.name(), %error, "volume cannot be read: it is out of use");
-                self.volumes().failed(&volume.label);
-            }
+            self.recover_or_fail(&volume.label, mark)?;
         }
         Ok(())
+    }
+
+    /// Recovers one volume; when it cannot be read it is out of use.
+    fn recover_or_fail(&self, label: &Arc<Label>, mark: Option<Mark>) -> Result<(), StoreError> {
+        match self.recover_volume(label, mark) {
+            // With half an index the daemon would store everything again.
+            Err(StoreError::Index(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::error!(volume = label.name(), %error, "volume cannot be read: it is out of use");
+                self.volumes().failed(label);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// A volume to write on. One that its session left without an end is recovered first, as a start would do it.
+    ///
+    /// # Errors
+    /// No new volume could be made, or the index failed.
+    pub(super) fn acquire(&self, pool: &str, holds: Holds) -> Result<VolumeWriter, StoreError> {
+        while let Some(label) = self.volumes().take_abandoned(pool, holds) {
+            tracing::warn!(
+                volume = label.name(),
+                "a session left the volume without an end: it is recovered"
+            );
+            let mark = self.index().marks().get(&label.number).copied();
+            self.recover_or_fail(&label, mark)?;
+        }
+        Ok(self.volumes().acquire(pool, holds)?)
     }
 
     fn recover_volume(&self, label: &Arc<Label>, mark: Option<Mark>) -> Result<(), StoreError> {
@@ -74,14 +96,17 @@ impl Store {
         mark: Option<Mark>,
     ) -> Result<bool, StoreError> {
         let is_new = |unit: u32| mark.is_none_or(|mark| u64::from(unit) * ALIGN > mark);
-        for place in seal.commits.iter().filter(|c| is_new(c.unit)) {
-            let at = u64::from(place.unit) * ALIGN;
+        for unit in seal.commits.iter().filter(|unit| is_new(**unit)) {
+            let at = u64::from(*unit) * ALIGN;
             let Ok((header, payload)) = scan::read_payload(file, label.uuid, at)? else {
                 return Ok(false);
             };
-            let Ok(commit) = Commit::from_bytes(&payload) else {
+            let Ok(mut commit) = Commit::from_bytes(&payload) else {
                 return Ok(false);
             };
+            if !scan::complete(file, label.uuid, &mut commit)? {
+                return Ok(false);
+            }
             self.used_session(header.session.0);
             self.take_commit(label.number, at, &commit)?;
         }
@@ -116,9 +141,12 @@ impl Store {
     }
 
     fn take_commit(&self, volume: u32, at: u64, commit: &Commit) -> Result<(), StoreError> {
-        let batch: Vec<(ChunkId, Location)> = locations(volume, &commit.blocks).collect();
-        self.index().insert(&batch, volume, at)?;
-        if let Err(error) = self.damaged_ids().stored(&batch) {
+        self.index()
+            .insert(&mut locations(volume, &commit.blocks), volume, at)?;
+        if let Err(error) = self
+            .damaged_ids()
+            .stored(locations(volume, &commit.blocks))
+        {
             tracing::warn!(%error, "the list of damaged ids could not be written");
         }
         Ok(())
@@ -191,7 +219,7 @@ impl Store {
                 let committed = writer.append_commit(DAEMON)?;
                 writer.sync()?;
                 writer.settle();
-                committed.map_or(last, |(at, _)| at)
+                committed.unwrap_or(last)
             }
             None => self
                 .index()
@@ -200,8 +228,8 @@ impl Store {
                 .copied()
                 .unwrap_or(0),
         };
-        let batch: Vec<_> = locations(label.number, &taken).collect();
-        Ok(self.index().insert(&batch, label.number, mark)?)
+        let mut batch = locations(label.number, &taken);
+        Ok(self.index().insert(&mut batch, label.number, mark)?)
     }
 
     fn is_whole(

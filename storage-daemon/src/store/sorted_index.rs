@@ -23,6 +23,8 @@ use crate::volume::Location;
 
 /// Ids in memory before they are written out: seven eighths of a table of 256 Ki.
 const MAX_IN_MEMORY: usize = 224 << 10;
+/// Runs of like size that are merged at once.
+const FAN: usize = 4;
 const MAGIC: &[u8; 8] = b"HFIXMAN1";
 /// The place of an id that is gone.
 const GONE: Location = Location {
@@ -184,21 +186,19 @@ impl SortedIndex {
         self.folder.join(format!("{number:08}.run"))
     }
 
-    /// Merges the newest runs while the one before is not at least twice as long.
+    /// Merges the newest runs when [`FAN`] of them are of like size: an id is rewritten once per power of [`FAN`].
     fn merge(&self) -> Result<(), IndexError> {
         loop {
             let runs = self.state.read().runs.clone();
-            let [.., older, newer] = runs.as_slice() else {
-                return Ok(());
-            };
-            if older.len() > newer.len() * 2 {
+            let newest = newest_of_like_size(&runs);
+            if newest.len() < FAN {
                 return Ok(());
             }
-            let is_oldest = runs.len() == 2;
-            let merged = merge_two(older, newer, is_oldest, &self.new_path())?;
+            let is_oldest = newest.len() == runs.len();
+            let merged = merge(newest, is_oldest, &self.new_path())?;
             let mut state = self.state.write();
             let list = Arc::make_mut(&mut state.runs);
-            list.truncate(runs.len() - 2);
+            list.truncate(runs.len() - newest.len());
             list.push(Arc::new(merged));
         }
     }
@@ -288,26 +288,47 @@ fn load(folder: &Path) -> Result<State, IndexError> {
     Ok(state)
 }
 
-fn merge_two(older: &Run, newer: &Run, is_oldest: bool, path: &Path) -> Result<Run, IndexError> {
-    let mut writer = RunWriter::create(path, older.len() + newer.len())?;
-    let (mut old, mut new) = (older.iter()?, newer.iter()?);
-    let (mut a, mut b) = (step(&mut old)?, step(&mut new)?);
-    loop {
-        let take_old = match (&a, &b) {
-            (None, None) => break,
-            (Some(_), None) => true,
-            (None, Some(_)) => false,
-            (Some(x), Some(y)) => x.0 < y.0,
-        };
-        let entry = if take_old {
-            std::mem::replace(&mut a, step(&mut old)?)
-        } else {
-            if a.as_ref().map(|e| e.0) == b.as_ref().map(|e| e.0) {
-                a = step(&mut old)?;
+/// The newest runs, as long as each is at most twice as long as all newer ones together.
+fn newest_of_like_size(runs: &[Arc<Run>]) -> &[Arc<Run>] {
+    let (mut from, mut newer) = (runs.len(), 0);
+    for (at, run) in runs.iter().enumerate().rev() {
+        if newer > 0 && run.len() > newer * 2 {
+            break;
+        }
+        (from, newer) = (at, newer + run.len());
+    }
+    runs.get(from..).unwrap_or_default()
+}
+
+/// Writes runs as one: of an id in several the newest place counts, and in the oldest run nothing needs to be gone.
+fn merge(runs: &[Arc<Run>], is_oldest: bool, path: &Path) -> Result<Run, IndexError> {
+    let mut writer = RunWriter::create(path, runs.iter().map(|run| run.len()).sum())?;
+    let mut sources = Vec::with_capacity(runs.len());
+    for run in runs {
+        let mut iter = run.iter()?;
+        if let Some(head) = step(&mut iter)? {
+            sources.push((head, iter));
+        }
+    }
+    // The last of the smallest is the newest.
+    while let Some(smallest) = sources.iter().map(|(head, _)| head.0).min() {
+        let mut newest = None;
+        let mut at = 0;
+        while let Some((head, iter)) = sources.get_mut(at) {
+            if head.0 != smallest {
+                at += 1;
+                continue;
             }
-            std::mem::replace(&mut b, step(&mut new)?)
-        };
-        if let Some(entry) = entry.filter(|e| !(is_oldest && e.1 == GONE)) {
+            newest = Some(*head);
+            match step(iter)? {
+                Some(next) => {
+                    *head = next;
+                    at += 1;
+                }
+                None => drop(sources.remove(at)),
+            }
+        }
+        if let Some(entry) = newest.filter(|e| !(is_oldest && e.1 == GONE)) {
             writer.push(&entry)?;
         }
     }
@@ -342,17 +363,26 @@ impl ChunkIndex for SortedIndex {
 
     fn insert(
         &self,
-        batch: &[(ChunkId, Location)],
+        batch: &mut dyn Iterator<Item = (ChunkId, Location)>,
         volume: u32,
         mark: Mark,
     ) -> Result<(), IndexError> {
-        let full = {
-            let mut state = self.state.write();
-            state.table.extend(batch.iter().copied());
-            state.marks.insert(volume, mark);
-            state.table.len() >= MAX_IN_MEMORY
-        };
-        if full { self.write_out() } else { Ok(()) }
+        let mut batch = batch.peekable();
+        while batch.peek().is_some() {
+            let is_full = {
+                let mut state = self.state.write();
+                let room = MAX_IN_MEMORY.saturating_sub(state.table.len());
+                for (id, place) in batch.by_ref().take(room) {
+                    state.table.insert(id, place);
+                }
+                state.table.len() >= MAX_IN_MEMORY
+            };
+            if is_full {
+                self.write_out()?;
+            }
+        }
+        self.state.write().marks.insert(volume, mark);
+        Ok(())
     }
 
     fn remove(&self, batch: &[(ChunkId, Location)]) -> Result<(), IndexError> {

@@ -22,8 +22,8 @@ fn place(n: u64) -> Location {
 
 fn fill(index: &SortedIndex, range: std::ops::Range<u64>) {
     let mark = range.end;
-    let batch: Vec<_> = range.map(|n| (id(n), place(n))).collect();
-    index.insert(&batch, 1, mark).unwrap();
+    let mut batch = range.map(|n| (id(n), place(n)));
+    index.insert(&mut batch, 1, mark).unwrap();
 }
 
 #[test]
@@ -60,7 +60,8 @@ fn the_newest_place_wins_and_removed_ids_are_gone() {
     let index = open(dir.path());
     fill(&index, 0..1000);
     index.flush().unwrap();
-    index.insert(&[(id(5), place(77))], 1, 2000).unwrap();
+    let mut moved = [(id(5), place(77))].into_iter();
+    index.insert(&mut moved, 1, 2000).unwrap();
     index
         .remove(&[(id(6), place(6)), (id(7), place(8))])
         .unwrap();
@@ -93,5 +94,25 @@ fn a_damaged_index_starts_empty_without_marks() {
         fs::write(&path, bytes).unwrap();
         let index = open(dir.path());
         assert!(index.is_empty() && index.marks().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_merge_of_many_runs_keeps_the_newest_place_of_each_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(dir.path());
+    // Every run moves what the one before had, and half of an older one.
+    for step in 0..13u64 {
+        let mut batch = (0..4000).map(|n| (id(n * (1 + step % 2)), place(n + step)));
+        index.insert(&mut batch, 1, step + 1).unwrap();
+        index.flush().unwrap();
+    }
+    assert!(index.state.read().runs.len() < 4);
+    for n in 0..4000 {
+        assert_eq!(index.get(&id(n)).unwrap(), Some(place(n + 12)), "{n}");
+    }
+    let twice = (4000..8000).filter(|n| n % 2 == 0);
+    for n in twice {
+        assert_eq!(index.get(&id(n)).unwrap(), Some(place(n / 2 + 11)), "{n}");
     }
 }

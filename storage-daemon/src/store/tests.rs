@@ -409,3 +409,83 @@ fn a_load_sent_again_takes_no_space() {
     assert_eq!(w.stored_bytes(), before);
     w.close();
 }
+
+#[test]
+fn a_volume_whose_session_vanished_is_recovered_when_it_is_needed_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store_file(&store, b"before");
+    let mut w = writer(&store);
+    append(&mut w, Kind::Segment, &[b"not committed"]).unwrap();
+    // Its thread dies without closing it.
+    drop(w);
+    assert!(!has(&store, b"not committed"));
+    store_file(&store, b"after");
+    assert!(has(&store, b"not committed"), "it was whole: taken in");
+    assert_eq!(volume_files(dir.path(), "data").len(), 1);
+    let volumes = store.volumes().list();
+    assert!(volumes.iter().all(|v| v.status == Status::Append));
+    drop(store);
+    let store = open(dir.path());
+    for content in [&b"before"[..], b"not committed", b"after"] {
+        assert_eq!(store.content(&ChunkId::of(content)).unwrap(), content);
+    }
+}
+
+/// One more than a commit lists with their ids.
+fn many(seed: u64) -> Vec<Vec<u8>> {
+    (0..65).map(|n| noise(seed * 100 + n, 300)).collect()
+}
+
+fn append_many(w: &mut super::ingest::SessionWriter, seed: u64) {
+    let pieces = many(seed);
+    let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+    append(w, Kind::Segment, &pieces).unwrap();
+}
+
+#[test]
+fn blocks_of_many_slots_are_rebuilt_from_their_slot_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = || Arc::new(DiskDevice::open(&dir.path().join("volumes")).unwrap());
+    let store = open_on(dir.path(), device(), 256 << 10);
+    let mut w = writer(&store);
+    for seed in 0..30 {
+        append_many(&mut w, seed);
+        append(&mut w, Kind::Segment, &[&noise(seed, 3000)]).unwrap();
+    }
+    w.close();
+    let is_sealed = |s: &Arc<Store>| s.volumes().list().iter().any(|v| v.status == Status::Full);
+    assert!(is_sealed(&store));
+    drop(store);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let store = open_on(dir.path(), device(), 256 << 10);
+    assert_eq!(store.index().len(), 30 * 66);
+    for content in (0..30).flat_map(many) {
+        assert_eq!(store.content(&ChunkId::of(&content)).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_damaged_slot_table_costs_its_block_and_nothing_else() {
+    // Sealed and open volumes are read in different ways.
+    for seal in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let device = || Arc::new(DiskDevice::open(&dir.path().join("volumes")).unwrap());
+        let store = open_on(dir.path(), device(), 128 << 10);
+        let mut w = writer(&store);
+        for seed in 0..if seal { 9 } else { 3 } {
+            append_many(&mut w, seed);
+        }
+        w.close();
+        drop(store);
+        let path = &volume_files(dir.path(), "data")[0];
+        let mut bytes = fs::read(path).unwrap();
+        bytes[4096 + 700] ^= 1;
+        fs::write(path, &bytes).unwrap();
+        fs::remove_dir_all(dir.path().join("state")).unwrap();
+        let store = open_on(dir.path(), device(), 128 << 10);
+        assert!(many(0).iter().all(|c| !has(&store, c)), "damaged = absent");
+        assert!(many(1).iter().chain(&many(2)).all(|c| has(&store, c)));
+        assert_eq!(fs::read(path).unwrap()[..bytes.len()], bytes);
+    }
+}

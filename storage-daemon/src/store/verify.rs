@@ -9,6 +9,7 @@ use common::object::page;
 use common::object::segment::{OpenError, Segment};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
+use super::sorted_index::IdMap;
 use crate::format::block::Kind;
 
 /// More pieces of work than callers may have waiting: they hold permits, so that submitting never blocks them.
@@ -70,7 +71,7 @@ pub fn verify(kind: Kind, segment: Segment, plain: &mut Vec<u8>) -> Result<Verif
 /// [`VerifyError::Page`]
 pub fn needs(segment: &Segment, plain: &[u8]) -> Result<Vec<(u32, ChunkId)>, VerifyError> {
     let mut rest = plain;
-    let mut earlier = std::collections::HashSet::new();
+    let mut earlier: IdMap<()> = IdMap::default();
     let mut needs = Vec::new();
     for (slot, n) in segment.slots.iter().zip(0u32..) {
         let (bytes, tail) = rest
@@ -82,8 +83,8 @@ pub fn needs(segment: &Segment, plain: &[u8]) -> Result<Vec<(u32, ChunkId)>, Ver
             source,
         })?;
         let targets = links.iter().map(common::object::link::Link::target);
-        needs.extend(targets.filter(|t| !earlier.contains(t)).map(|t| (n, t)));
-        earlier.insert(slot.id);
+        needs.extend(targets.filter(|t| !earlier.contains_key(t)).map(|t| (n, t)));
+        earlier.insert(slot.id, ());
     }
     Ok(needs)
 }
@@ -107,7 +108,9 @@ impl Pool {
         let (work, queue) = bounded::<Work>(QUEUE);
         for _ in 0..threads {
             let (urgent, queue) = (urgent_work.clone(), queue.clone());
-            std::thread::spawn(move || run(&urgent, &queue));
+            let thread = std::thread::Builder::new().name("verify".to_owned());
+            let spawned = thread.spawn(move || run(&urgent, &queue));
+            spawned.expect("a daemon that starts can start its threads");
         }
         Arc::new(Self { urgent, work })
     }

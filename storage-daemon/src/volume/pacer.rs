@@ -40,6 +40,18 @@ impl SyncGate {
         }
     }
 
+    /// The volume.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn VolumeFile> {
+        &self.file
+    }
+
+    /// Whether a sync has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        *self.failed.lock()
+    }
+
     /// Makes everything appended so far durable.
     ///
     /// # Errors
@@ -71,13 +83,15 @@ impl Pacer {
     #[must_use]
     pub fn new() -> Self {
         let (queue, work) = bounded::<Arc<SyncGate>>(64);
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("pacer".to_owned());
+        let spawned = thread.spawn(move || {
             for gate in work {
                 if let Err(error) = gate.sync() {
                     tracing::error!(%error, "background sync failed; the volume takes no more");
                 }
             }
         });
+        spawned.expect("a daemon that starts can start its threads");
         Self { queue }
     }
 

@@ -4,13 +4,15 @@
 //! Invariants: nothing before the last commit is ever cut; a bad block with a later commit behind it is damage, without
 //! one it starts the torn tail. Blocks that are intact but named by no commit are orphans: the store decides.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::writer::{History, Tip};
 use crate::device::{DeviceError, VolumeFile};
-use crate::format::block::{ALIGN, BlockError, Header, Kind};
-use crate::format::commit::{Commit, CommitPlace, CommittedBlock, FOOTER_BYTES, Seal};
-use common::object::segment::Slot;
+use crate::format::block::{ALIGN, BlockError, HEADER_BYTES, Header, Kind};
+use crate::format::commit::{Commit, CommittedBlock, FOOTER_BYTES, Seal};
+use common::object::segment::{SLOT_BYTES, Slot};
 
 /// A stretch of a volume that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,26 +130,14 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         let mut history = History::default();
-        let mut at = Some(CommitPlace {
-            unit: (from / ALIGN) as u32,
-            ids: 0,
-        });
-        let mut ids = 0;
-        while let Some(place) = at {
-            let Some(commit) = self.commit_at(u64::from(place.unit) * ALIGN)? else {
+        let mut at = Some((from / ALIGN) as u32);
+        while let Some(unit) = at {
+            let Some(commit) = self.commit_at(u64::from(unit) * ALIGN)? else {
                 return Ok(());
             };
-            ids = if ids == 0 {
-                count_ids(&commit)
-            } else {
-                place.ids
-            };
-            history.commits.push(CommitPlace {
-                unit: place.unit,
-                ids,
-            });
+            history.commits.push(unit);
             history.others.extend(commit.others.iter().rev());
-            at = commit.before.filter(|before| before.unit < place.unit);
+            at = commit.before.filter(|before| *before < unit);
         }
         history.commits.reverse();
         history.others.reverse();
@@ -211,6 +201,8 @@ impl<'a> Scanner<'a> {
                 unit: (header.place.offset / ALIGN) as u32,
                 units: (header.stored_bytes() / ALIGN) as u16,
                 kind: header.kind,
+                slots: header.slots,
+                checksum: header.checksum,
                 ids: slots.into_iter().map(|s| s.id).collect(),
             });
             self.advance(&header);
@@ -259,18 +251,31 @@ impl<'a> Scanner<'a> {
         Ok(false)
     }
 
-    fn committed(&mut self, offset: u64, commit: Commit, tell: &mut dyn FnMut(Found)) {
+    fn committed(&mut self, offset: u64, mut commit: Commit, tell: &mut dyn FnMut(Found)) {
         self.confirm_damage();
-        let named: std::collections::HashSet<u32> = commit.blocks.iter().map(|b| b.unit).collect();
         let loose = std::mem::take(&mut self.loose);
-        self.outcome
-            .orphans
-            .extend(loose.into_iter().filter(|b| !named.contains(&b.unit)));
-        let history = &mut self.outcome.history;
-        history.commits.push(CommitPlace {
-            unit: (offset / ALIGN) as u32,
-            ids: count_ids(&commit),
+        let mut heads: HashMap<u32, CommittedBlock> =
+            loose.into_iter().map(|b| (b.unit, b)).collect();
+        commit.blocks.retain_mut(|block| {
+            let head = heads.remove(&block.unit);
+            if block.is_listed() {
+                return true;
+            }
+            let head = head.filter(|head| head.checksum == block.checksum);
+            block.ids = head.map(|head| head.ids).unwrap_or_default();
+            if block.ids.is_empty() {
+                self.outcome.damage.push(Damage {
+                    offset: u64::from(block.unit) * ALIGN,
+                    reason: "the block that a commit names is not here".to_owned(),
+                });
+            }
+            !block.ids.is_empty()
         });
+        let mut orphans: Vec<_> = heads.into_values().collect();
+        orphans.sort_by_key(|block| block.unit);
+        self.outcome.orphans.append(&mut orphans);
+        let history = &mut self.outcome.history;
+        history.commits.push((offset / ALIGN) as u32);
         history.others.append(&mut history.new_others);
         tell(Found::Commit(offset, commit));
     }
@@ -338,7 +343,7 @@ impl<'a> Scanner<'a> {
     fn tip_at(&self, end: u64) -> Result<Tip, DeviceError> {
         let loose = self.loose.last().map(|b| u64::from(b.unit) * ALIGN);
         let history = &self.outcome.history;
-        let commit = history.commits.last().map(|c| u64::from(c.unit) * ALIGN);
+        let commit = history.commits.last().map(|unit| u64::from(*unit) * ALIGN);
         let other = history.new_others.last().map(|u| u64::from(*u) * ALIGN);
         let last = [loose, commit, other, Some(0)]
             .into_iter()
@@ -356,10 +361,6 @@ impl<'a> Scanner<'a> {
         }
         Ok(tip)
     }
-}
-
-fn count_ids(commit: &Commit) -> u32 {
-    commit.blocks.iter().map(|b| b.ids.len() as u32).sum()
 }
 
 /// Reads and checks header and slot table at `offset`.
@@ -389,6 +390,37 @@ pub fn read_head(
         buffer.truncate(start + got);
     }
     Ok(header.check(&buffer).map(|slots| (header, slots)))
+}
+
+/// Completes a commit: reads the slot tables of the blocks it names without their ids. `false` when one of them is not
+/// what the commit names.
+///
+/// # Errors
+/// The device cannot be read.
+pub fn complete(
+    file: &dyn VolumeFile,
+    volume: Uuid,
+    commit: &mut Commit,
+) -> Result<bool, DeviceError> {
+    let mut head = Vec::new();
+    for block in commit.blocks.iter_mut().filter(|b| !b.is_listed()) {
+        let offset = u64::from(block.unit) * ALIGN;
+        head.resize(HEADER_BYTES + block.slots as usize * SLOT_BYTES, 0);
+        let got = file.read(offset, &mut head)?;
+        let found = Header::parse(&head[..got])
+            .map_err(BlockError::from)
+            .and_then(|header| {
+                header.check_place(volume, offset)?;
+                Ok((header.checksum, header.check(&head[..got])?))
+            });
+        match found {
+            Ok((checksum, slots)) if checksum == block.checksum => {
+                block.ids = slots.into_iter().map(|s| s.id).collect();
+            }
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// Reads the payload of a whole block.

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use common::object::segment::{Segment, Slot};
+use common::slabs;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
-use super::pacer::Pacer;
+use super::pacer::{Pacer, SyncGate};
 use super::writer::{History, Tip, VolumeError, VolumeWriter};
 use super::{Location, scan};
 use crate::device::{Device, DeviceError, Space, VolumeFile};
@@ -102,6 +103,10 @@ pub struct VolumeSet {
     pacer: Pacer,
     volumes: RwLock<HashMap<u32, Volume>>,
     idle: Mutex<Vec<VolumeWriter>>,
+    /// Left by a session that did not end in order.
+    abandoned: Mutex<Vec<Arc<Label>>>,
+    /// One for the life of the daemon: a failed sync is never forgotten.
+    gates: Mutex<HashMap<u32, Arc<SyncGate>>>,
     open: Mutex<HashMap<u32, Arc<dyn VolumeFile>>>,
     next_number: AtomicU64,
 }
@@ -146,6 +151,8 @@ impl VolumeSet {
             pacer: Pacer::new(),
             volumes: RwLock::new(volumes),
             idle: Mutex::default(),
+            abandoned: Mutex::default(),
+            gates: Mutex::default(),
             open: Mutex::default(),
             next_number: AtomicU64::new(next),
         })
@@ -225,7 +232,8 @@ impl VolumeSet {
             storage: self.making.storage,
         });
         let file = self.device.create(&label.name())?;
-        let made = VolumeWriter::create(&label, file.clone(), self.making.max_bytes);
+        let gate = self.gate(label.number, &file);
+        let made = VolumeWriter::create(&label, gate, self.making.max_bytes);
         let writer = match made {
             Ok(writer) => writer,
             Err(error) => {
@@ -258,8 +266,34 @@ impl VolumeSet {
         self.idle.lock().push(writer);
     }
 
+    /// Takes note of a volume whose session is gone without an end.
+    pub fn abandon(&self, writer: &VolumeWriter) {
+        if writer.has_failed() {
+            self.failed(&writer.label);
+        } else {
+            self.abandoned.lock().push(writer.label.clone());
+        }
+    }
+
+    /// A volume of this pool and kind that must be recovered before anyone writes on it.
+    #[must_use]
+    pub fn take_abandoned(&self, pool: &str, holds: Holds) -> Option<Arc<Label>> {
+        let mut abandoned = self.abandoned.lock();
+        let fits = |label: &Arc<Label>| label.pool == pool && label.holds == holds;
+        let at = abandoned.iter().position(fits)?;
+        Some(abandoned.swap_remove(at))
+    }
+
+    fn gate(&self, number: u32, file: &Arc<dyn VolumeFile>) -> Arc<SyncGate> {
+        let mut gates = self.gates.lock();
+        let gate = gates.entry(number);
+        gate.or_insert_with(|| Arc::new(SyncGate::new(file.clone())))
+            .clone()
+    }
+
     /// Notes that a volume is sealed.
     pub fn sealed(&self, writer: &VolumeWriter) {
+        self.gates.lock().remove(&writer.label.number);
         self.record(writer.label.clone(), Status::Full, writer.bytes());
     }
 
@@ -299,7 +333,7 @@ impl VolumeSet {
         })?;
         Ok(VolumeWriter::new(
             label.clone(),
-            file,
+            self.gate(label.number, &file),
             self.making.max_bytes,
             tip,
             history,
@@ -346,10 +380,10 @@ impl VolumeSet {
             None => return Err(ReadError::NoVolume(location.volume)),
         };
         let file = self.file(location.volume)?;
-        let mut buffer = vec![0; location.block_bytes()];
+        let mut buffer = slabs::take_filled(location.block_bytes());
         let got = file.read(location.offset(), &mut buffer)?;
         buffer.truncate(got);
-        decode_block(&Bytes::from(buffer), uuid, location.offset()).map_err(|source| {
+        decode_block(&slabs::lend(buffer), uuid, location.offset()).map_err(|source| {
             ReadError::Damaged {
                 volume: self.name(location.volume),
                 offset: location.offset(),

@@ -10,9 +10,9 @@ use common::object::segment::{Codec, Segment};
 
 use super::Location;
 use super::pacer::{PACE_BYTES, Pacer, SyncError, SyncGate};
-use crate::device::{DeviceError, VolumeFile};
+use crate::device::DeviceError;
 use crate::format::block::{self, ALIGN, Head, Kind, Place};
-use crate::format::commit::{Commit, CommitPlace, CommittedBlock, Seal};
+use crate::format::commit::{Commit, CommittedBlock, MAX_LISTED, Seal};
 use crate::format::label::Label;
 
 /// Why a volume cannot take something.
@@ -54,7 +54,7 @@ pub struct Tip {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// Commits so far.
-    pub commits: Vec<CommitPlace>,
+    pub commits: Vec<u32>,
     /// Snapshots and notes listed by those commits.
     pub others: Vec<u32>,
     /// Snapshots and notes since the last commit.
@@ -65,14 +65,14 @@ pub struct History {
 pub struct VolumeWriter {
     /// What the volume is.
     pub label: Arc<Label>,
-    file: Arc<dyn VolumeFile>,
     gate: Arc<SyncGate>,
     max_bytes: u64,
     tip: Tip,
     committed: Tip,
     history: History,
+    /// Not committed; with ids when a commit lists them.
     blocks: Vec<CommittedBlock>,
-    ids: usize,
+    listed: usize,
     unpaced: u64,
     has_failed: bool,
 }
@@ -82,22 +82,20 @@ impl VolumeWriter {
     #[must_use]
     pub fn new(
         label: Arc<Label>,
-        file: Arc<dyn VolumeFile>,
+        gate: Arc<SyncGate>,
         max_bytes: u64,
         tip: Tip,
         history: History,
     ) -> Self {
-        let gate = Arc::new(SyncGate::new(file.clone()));
         Self {
             label,
-            file,
             gate,
             max_bytes,
             tip,
             committed: tip,
             history,
             blocks: Vec::new(),
-            ids: 0,
+            listed: 0,
             unpaced: 0,
             has_failed: false,
         }
@@ -109,7 +107,7 @@ impl VolumeWriter {
     /// Not stored.
     pub fn create(
         label: &Arc<Label>,
-        file: Arc<dyn VolumeFile>,
+        gate: Arc<SyncGate>,
         max_bytes: u64,
     ) -> Result<Self, VolumeError> {
         let tip = Tip {
@@ -117,7 +115,7 @@ impl VolumeWriter {
             sequence: 0,
             previous: 0,
         };
-        let mut writer = Self::new(label.clone(), file, max_bytes, tip, History::default());
+        let mut writer = Self::new(label.clone(), gate, max_bytes, tip, History::default());
         writer.append(Kind::Label, SessionId(0), &label.to_bytes())?;
         writer.sync()?;
         writer.committed = writer.tip;
@@ -139,15 +137,16 @@ impl VolumeWriter {
     /// Whether its tail is unknown: nothing may be appended or cut any more.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.has_failed
+        self.has_failed || self.gate.has_failed()
     }
 
     /// Whether a block of this size fits, and after it its commit and the seal.
     #[must_use]
     pub fn has_room(&self, slots: usize, payload_bytes: usize) -> bool {
         let others = self.history.new_others.len() + 1;
-        let commit = Commit::payload_bytes(others, self.blocks.len() + 1, self.ids + slots);
-        let seal = Seal::stored_bytes(
+        let listed = self.listed + slots.min(MAX_LISTED as usize);
+        let commit = Commit::most_bytes(others, self.blocks.len() + 1, listed);
+        let seal = Seal::most_stored_bytes(
             self.history.commits.len() + 1,
             self.history.others.len() + others,
         );
@@ -180,11 +179,12 @@ impl VolumeWriter {
             units: (bytes / ALIGN) as u16,
             slot: 0,
         };
-        self.ids += segment.slots.len();
-        self.blocks.push(CommittedBlock {
+        self.adopt(CommittedBlock {
             unit: location.unit,
             units: location.units,
             kind,
+            slots: segment.slots.len() as u32,
+            checksum: self.tip.previous,
             ids: segment.slots.iter().map(|s| s.id).collect(),
         });
         Ok(location)
@@ -216,25 +216,15 @@ impl VolumeWriter {
         Ok(())
     }
 
-    /// Appends the commit of everything since the last; not durable before [`VolumeWriter::sync`]. Returns the blocks
-    /// it names and its own offset, or `None` when there is nothing to commit.
+    /// Appends the commit of everything since the last; not durable before [`VolumeWriter::sync`]. Returns its offset,
+    /// or `None` when there is nothing to commit.
     ///
     /// # Errors
     /// Not stored.
-    pub fn append_commit(
-        &mut self,
-        session: SessionId,
-    ) -> Result<Option<(u64, Vec<CommittedBlock>)>, VolumeError> {
+    pub fn append_commit(&mut self, session: SessionId) -> Result<Option<u64>, VolumeError> {
         if self.blocks.is_empty() {
             return Ok(None);
         }
-        self.write_commit(session).map(Some)
-    }
-
-    fn write_commit(
-        &mut self,
-        session: SessionId,
-    ) -> Result<(u64, Vec<CommittedBlock>), VolumeError> {
         let commit = Commit {
             before: self.history.commits.last().copied(),
             others: self.history.new_others.clone(),
@@ -245,19 +235,19 @@ impl VolumeWriter {
             self.blocks = commit.blocks;
             return Err(error);
         }
-        let ids = commit.blocks.iter().map(|b| b.ids.len()).sum::<usize>();
-        self.history.commits.push(CommitPlace {
-            unit: unit(offset),
-            ids: ids as u32,
-        });
+        self.history.commits.push(unit(offset));
         self.history.others.append(&mut self.history.new_others);
-        self.ids = 0;
-        Ok((offset, commit.blocks))
+        self.listed = 0;
+        Ok(Some(offset))
     }
 
-    /// Takes blocks found intact after a crash into the next commit.
-    pub fn adopt(&mut self, block: CommittedBlock) {
-        self.ids += block.ids.len();
+    /// Takes a block that stands in the volume into the next commit.
+    pub fn adopt(&mut self, mut block: CommittedBlock) {
+        if block.is_listed() {
+            self.listed += block.ids.len();
+        } else {
+            block.ids = Vec::new();
+        }
         self.blocks.push(block);
     }
 
@@ -302,10 +292,10 @@ impl VolumeWriter {
     /// # Errors
     /// The volume cannot be used any more.
     pub fn roll_back(&mut self) -> Result<(), VolumeError> {
-        self.file.truncate(self.committed.offset)?;
+        self.gate.file().truncate(self.committed.offset)?;
         self.tip = self.committed;
         self.blocks.clear();
-        self.ids = 0;
+        self.listed = 0;
         self.history
             .new_others
             .retain(|unit| u64::from(*unit) * ALIGN < self.committed.offset);
@@ -332,7 +322,8 @@ impl VolumeWriter {
         let padding = bytes as usize - head.len() - payload.len();
         const ZEROES: [u8; ALIGN as usize] = [0; ALIGN as usize];
         let stored = self
-            .file
+            .gate
+            .file()
             .append(place.offset, &[&head, payload, &ZEROES[..padding]]);
         if let Err(error) = stored {
             self.has_failed |= !error.is_full();

@@ -26,7 +26,7 @@ pub const CRATES: &[Crate] = &[
             &["walk"],
             &["object"],
             &["job", "fileset", "crypto", "ticket", "level"],
-            &["clock", "durable", "shutdown", "telemetry", "budget"],
+            &["clock", "durable", "shutdown", "telemetry", "budget", "slabs"],
             &["ids", "name", "size", "time", "codec", "error", "problem"],
         ],
     },
