@@ -10,6 +10,7 @@ use common::object::attribute::marks;
 use common::object::entry::Kind;
 
 use super::app::App;
+use super::details;
 use super::error::ApiError;
 use super::input::{Asked, cursor, from_cursor, limit};
 use crate::catalog::browse::FileEntry;
@@ -119,6 +120,10 @@ pub(super) async fn browse(
         })?;
         if entry.kind != Some(Kind::Directory) {
             listing.entries.extend(shown(&entry, &entry.name));
+            let parent = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+            let parent = path.get(..parent).unwrap_or_default();
+            let what = (std::slice::from_ref(&entry), &mut listing.entries[..]);
+            details::complete(&app, &snapshot, parent, what).await;
             return Ok(Json(listing));
         }
     }
@@ -136,6 +141,8 @@ pub(super) async fn browse(
         .iter()
         .filter_map(|e| shown(e, &e.name))
         .collect();
+    let what = (&page.entries[..], &mut listing.entries[..]);
+    details::complete(&app, &snapshot, &path, what).await;
     listing.next = page.next.map(|name| cursor(&name));
     Ok(Json(listing))
 }

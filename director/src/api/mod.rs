@@ -12,6 +12,7 @@ mod browse;
 mod checks;
 mod clients;
 mod config;
+mod details;
 mod events;
 mod find;
 mod jobs;

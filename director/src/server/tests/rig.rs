@@ -68,7 +68,10 @@ impl World {
         let entries: Vec<Entry> = self
             .names
             .iter()
-            .map(|n| Entry::new(n.as_bytes().to_vec(), Kind::Fifo, stat))
+            .map(|n| Entry {
+                owner: "alice".into(),
+                ..Entry::new(n.as_bytes().to_vec(), Kind::Fifo, stat)
+            })
             .collect();
         let bytes = encode_leaf(&entries);
         let id = PageId::of(&bytes);

@@ -51,6 +51,14 @@ async fn backups_follow_each_other_and_are_restored() {
         ),
         ["a", "b"]
     );
+    for path in ["/", "/c"] {
+        let listing = rig.get(&format!("/browse?client=one&path={path}")).await;
+        let entries = listing["entries"].as_array().unwrap();
+        assert!(
+            !entries.is_empty() && entries.iter().all(|e| e["owner"] == "alice"),
+            "{listing}"
+        );
+    }
     let found = rig.get("/find?pattern=c&client=one").await;
     assert_eq!(found["items"][0]["entry"]["name"], "/c", "{found}");
     assert_eq!(found["items"][0]["job_id"], second["job_id"], "{found}");
