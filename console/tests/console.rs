@@ -158,7 +158,7 @@ async fn a_restore_says_where_and_asks_for_the_time_as_the_director_means_it() {
     );
     let asked = &script.heard()[1];
     for part in [
-        r#""point":{"as_of":"2026-11-20T09:00:00Z"}"#,
+        r#""point":{"as_of":"2026-11-20T09:00:00.999999999Z"}"#,
         r#""paths":["/home/a"]"#,
         r#""to":{"dir":"/tmp/r"}"#,
     ] {

@@ -336,8 +336,13 @@ fn below(new: Option<&Entry>, base: Option<&Entry>, done: Option<&Entry>) -> Opt
     if n.is_none() && b.is_none() {
         return None;
     }
-    let told = n.is_some() && n == d && unfinished(new) == unfinished(done);
-    // A finished directory that `done` told as a whole is told; one equal to the base has nothing to tell.
+    // A finished directory that `done` held as a whole is told, and so is what became of one that is no directory now.
+    let told = match (new, done) {
+        (Some(new), Some(done)) => {
+            n == d && new.kind == done.kind && unfinished(Some(new)) == unfinished(Some(done))
+        }
+        _ => false,
+    };
     if told || (n == b && !unfinished(new)) {
         return None;
     }

@@ -84,7 +84,12 @@ impl Context {
         };
         self.screen
             .note(&format!("{typed} = {} ({name})", at_zone(at, &zone)));
-        Ok(chrono::DateTime::from_timestamp(at.as_second(), 0).ok_or_else(not)?)
+        // Times are shown to the second: one that is typed as shown means all of it.
+        let nanos = match at.subsec_nanosecond() {
+            0 => 999_999_999,
+            nanos => nanos.unsigned_abs(),
+        };
+        Ok(chrono::DateTime::from_timestamp(at.as_second(), nanos).ok_or_else(not)?)
     }
 
     /// Notes a run that goes on when this command is interrupted.

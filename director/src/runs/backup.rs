@@ -80,6 +80,9 @@ pub(super) struct Backup {
     pub place: Option<Place>,
     /// A stop was asked for: by whom.
     pub canceled: Option<String>,
+    /// The client's connection (by the time it was made) on which it told the end of the last try: what it said it works
+    /// on when that connection began is no longer so.
+    pub over_on: Option<i64>,
 }
 
 /// Drives a run to its end, or until the Director stops.
@@ -92,6 +95,7 @@ pub(super) async fn drive(driven: Driven, follow: Follow) -> Result<(), Halt> {
         overlapped: None,
         place: None,
         canceled: None,
+        over_on: None,
     };
     // On the heap: one future of a run is larger than a task should move around.
     Box::pin(backup.run()).await
@@ -161,6 +165,9 @@ impl Backup {
             )
             .await;
         if let Some((_, recorded)) = self.ended.take() {
+            let client = self.place.as_ref().map(|place| place.client);
+            let client = client.and_then(|client| self.driven.inner.registry.get(client));
+            self.over_on = client.map(|client| client.connected_ms);
             let _ = recorded.send(());
         }
         if let Some((_, task)) = self.overlapped.take() {
@@ -196,7 +203,9 @@ impl Backup {
         let place = self.begin(&plan).await?;
         self.place = Some(place.clone());
         let client = inner.registry.get(place.client);
-        let goes_on = client.is_some_and(|client| works_on(&client, job_id.0));
+        let goes_on = client.is_some_and(|client| {
+            works_on(&client, job_id.0) && self.over_on != Some(client.connected_ms)
+        });
         let ordered = if goes_on {
             Ok(())
         } else {

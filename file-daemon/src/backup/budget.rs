@@ -1,15 +1,11 @@
 //! Budget: bytes of content in flight, so that memory is bounded whatever the sizes of files and the speed of storage.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::sink::error::SinkError;
-use crate::sink::stop::Stop;
-
-/// How often a waiting stage looks whether the run was stopped.
-const LOOK: Duration = Duration::from_millis(200);
+use crate::sink::stop::{LOOK, Stop};
 
 /// A number of bytes that may be held.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::compress::{Job, Spare};
 use super::upload::{Load, Piece};
 use crate::sink::error::SinkError;
 use crate::sink::port::Storage;
-use crate::sink::stop::Stop;
+use crate::sink::stop::{LOOK, Stop};
 
 /// Ids after which a batch is asked.
 const BATCH_IDS: usize = 512;
@@ -116,6 +116,7 @@ impl Packer<'_> {
                     let answer = answer.map_err(|_| self.exits.stop.reason("storage"))?;
                     self.settle(Some(&answer))?;
                 }
+                default(LOOK) => self.exits.stop.check()?,
             }
         }
     }
@@ -161,8 +162,7 @@ impl Packer<'_> {
     fn settle_first(&mut self) -> Result<(), SinkError> {
         let answer = match self.asked.front() {
             Some((Some(answer), _)) => {
-                let got = answer.recv();
-                Some(got.map_err(|_| self.exits.stop.reason("storage"))?)
+                Some(self.exits.stop.recv(answer, "storage")?)
             }
             _ => None,
         };
@@ -263,14 +263,14 @@ impl Packer<'_> {
             permits: open.permits,
             done,
         };
-        let sent = self.exits.jobs.send(job);
-        sent.map_err(|_| self.exits.stop.reason("compressor"))?;
+        let (jobs, stop) = (&self.exits.jobs, self.exits.stop);
+        stop.send(jobs, job, "compressor")?;
         Ok(segment)
     }
 
     fn parcel(&self, parcel: Parcel) -> Result<(), SinkError> {
-        let sent = self.exits.parcels.send(parcel);
-        sent.map_err(|_| self.exits.stop.reason("sender"))
+        let (parcels, stop) = (&self.exits.parcels, self.exits.stop);
+        stop.send(parcels, parcel, "sender")
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

@@ -231,7 +231,7 @@ fn pipeline(
         });
         scope.spawn(move || {
             let _guard = guard("merge");
-            end_of(stop, merge(setting, &batches, &(to_readers, to_tree)));
+            end_of(stop, merge((setting, stop), &batches, &(to_readers, to_tree)));
         });
         for _ in 0..readers() {
             let (captures, reading) = (captures.clone(), reading.clone());
@@ -243,14 +243,14 @@ fn pipeline(
         drop((captures, reading));
         deliver(scope, (order.compression, loads), (storage, stop));
         let built = tree::build(&steps, &tree_setting);
-        // What other stages wait for ends with these.
-        drop(steps);
+        // First the reason, then the end of what the other stages wait for: theirs would be "the tree went away".
         if let Err(e) = &built {
             stop.set(match e {
                 CommandError::Sink(e) => e.clone(),
                 _ => SinkError::Stage("command"),
             });
         }
+        drop(steps);
         let built = built?;
         stop.check()?;
         let built = built.ok_or_else(|| stop.reason("merge"))?;
@@ -327,7 +327,7 @@ fn end_of(stop: &Stop, result: Result<(), SinkError>) {
 fn walk(plan: &Plan, (log, tally, stop): (&RunLog, &Tally, &Stop), to_merge: &Sender<Batch>) {
     let mut out = |batch| {
         stop.check().map_err(|_| Stopped)?;
-        to_merge.send(batch).map_err(|_| Stopped)
+        stop.send(to_merge, batch, "merge").map_err(|_| Stopped)
     };
     // Stopped: whoever stopped said why.
     let _ = walker::walk(plan, (log, tally), &mut out);
@@ -336,27 +336,26 @@ fn walk(plan: &Plan, (log, tally, stop): (&RunLog, &Tally, &Stop), to_merge: &Se
 type Onward = (Sender<(Box<Capture>, Sender<Reply>)>, Sender<Planned>);
 
 fn merge(
-    setting: Setting<'_>,
+    (setting, stop): (Setting<'_>, &Stop),
     batches: &Receiver<Batch>,
     (to_readers, to_tree): &Onward,
 ) -> Result<(), SinkError> {
-    let gone = || SinkError::Stage("tree");
     let mut out = |step| {
         let planned = match step {
             Step::Capture(capture) => match capture.link {
                 Some(link) if link.again => Planned::Linked(capture, link),
                 link => {
                     let (reply, waiting) = bounded(1);
-                    to_readers.send((capture, reply)).map_err(|_| gone())?;
+                    stop.send(to_readers, (capture, reply), "reader")?;
                     Planned::Waiting(waiting, link)
                 }
             },
             step => Planned::Step(step),
         };
-        to_tree.send(planned).map_err(|_| gone())
+        stop.send(to_tree, planned, "tree")
     };
     let mut merge = Merge::new(setting, &mut out);
-    while let Ok(batch) = batches.recv() {
+    while let Some(batch) = stop.next(batches)? {
         merge.take(&batch)?;
     }
     Ok(())
@@ -365,7 +364,7 @@ fn merge(
 fn read(captures: &Receiver<(Box<Capture>, Sender<Reply>)>, reading: Reading<'_>) {
     let stop = reading.stop;
     let mut reader = Reader::new(reading);
-    while let Ok((capture, reply)) = captures.recv() {
+    while let Ok(Some((capture, reply))) = stop.next(captures) {
         let saved = stop.check().and_then(|()| reader.save(&capture));
         // The tree is gone only when the run has stopped.
         let _ = reply.send(saved);

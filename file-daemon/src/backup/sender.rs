@@ -20,8 +20,8 @@ pub fn work(
     storage: &dyn Storage,
     (pressure, stop): (&Pressure, &Stop),
 ) -> Result<(), SinkError> {
-    let ready = |segment: &Receiver<Segment>| segment.recv().map_err(|_| stop.reason("compressor"));
-    while let Ok(parcel) = parcels.recv() {
+    let ready = |segment: &Receiver<Segment>| stop.recv(segment, "compressor");
+    while let Some(parcel) = stop.next(parcels)? {
         match parcel {
             Parcel::Content(segment) => {
                 let segment = ready(&segment)?;

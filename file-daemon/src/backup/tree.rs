@@ -3,7 +3,6 @@
 //! It waits for readers only when their entry's turn has come. Memory: one open leaf and index per depth.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use common::fileset::Command;
 use common::ids::PageId;
@@ -20,10 +19,8 @@ use crate::scan::links::{LinkId, LinkKey};
 use crate::scan::step::{Capture, Replay, Step};
 use crate::sink::error::SinkError;
 use crate::sink::port::Storage;
+use crate::sink::stop::LOOK;
 use crate::state::series::TreeFacts;
-
-/// How often a checkpoint's time is looked at while a reader is waited for.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// What a reader says of a name.
 pub type Reply = Result<Option<Entry>, SinkError>;

@@ -123,13 +123,11 @@ impl<'a> Upload<'a> {
     pub fn flush(&self) -> Result<(), SinkError> {
         let (done, sent) = bounded(1);
         self.send(Load::Flush(done))?;
-        sent.recv().map_err(|_| self.stop.reason("packer"))
+        self.stop.recv(&sent, "packer")
     }
 
     fn send(&self, load: Load) -> Result<(), SinkError> {
         self.stop.check()?;
-        self.queue
-            .send(load)
-            .map_err(|_| self.stop.reason("packer"))
+        self.stop.send(&self.queue, load, "packer")
     }
 }

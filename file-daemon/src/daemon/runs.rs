@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::shutdown::StopToken;
 use parking_lot::Mutex;
@@ -27,6 +28,10 @@ pub struct Run {
     pub stop: Arc<Stop>,
     /// Canceled with it: what waits in async code.
     pub token: StopToken,
+    /// Its work is done; only its end is still to be heard. The Director may order it again then: a resumed run.
+    pub over: AtomicBool,
+    /// Canceled when it was ordered again: the end of the earlier try is of no interest any more.
+    pub replaced: StopToken,
 }
 
 impl Run {
@@ -53,15 +58,20 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// A new run.
+    /// A new run, or a new try of one whose work is done.
     ///
     /// # Errors
     /// Under way already, or too many.
     pub fn begin(&self, job_id: u64, parent: &StopToken) -> Result<Arc<Run>, NotStarted> {
         let mut runs = self.runs.lock();
-        if runs.contains_key(&job_id) {
-            return Err(NotStarted::Again);
+        match runs.get(&job_id) {
+            Some(earlier) if !earlier.over.load(Ordering::Acquire) => {
+                return Err(NotStarted::Again);
+            }
+            Some(earlier) => earlier.replaced.cancel(),
+            None => {}
         }
+        runs.remove(&job_id);
         if runs.len() >= MOST_RUNS {
             return Err(NotStarted::TooMany);
         }
@@ -80,14 +90,39 @@ impl Runs {
         self.runs.lock().get(&job_id).cloned()
     }
 
-    /// The Director knows that it is over.
-    pub fn forget(&self, job_id: u64) {
-        self.runs.lock().remove(&job_id);
+    /// The Director knows that it is over. A later try of it stays.
+    pub fn forget(&self, run: &Arc<Run>) {
+        let mut runs = self.runs.lock();
+        if runs.get(&run.job_id).is_some_and(|r| Arc::ptr_eq(r, run)) {
+            runs.remove(&run.job_id);
+        }
     }
 
     /// JobIds of all.
     #[must_use]
     pub fn ids(&self) -> Vec<u64> {
         self.runs.lock().keys().copied().collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_ordered_again_once_its_work_is_done_and_before_its_end_was_heard() {
+        let (runs, parent) = (Runs::default(), StopToken::new());
+        let first = runs.begin(7, &parent).unwrap();
+        assert_eq!(runs.begin(7, &parent).unwrap_err(), NotStarted::Again);
+        first.over.store(true, Ordering::Release);
+        let second = runs.begin(7, &parent).unwrap();
+        assert!(first.replaced.is_cancelled());
+        assert!(!second.token.is_cancelled());
+        // The end of the first is heard late: the second goes on.
+        runs.forget(&first);
+        assert!(runs.get(7).is_some_and(|run| Arc::ptr_eq(&run, &second)));
+        runs.forget(&second);
+        assert!(runs.get(7).is_none());
     }
 }

@@ -146,11 +146,13 @@ impl Service {
             () = tell(run, sender, counts) => return,
         };
         tracing::info!(job_id = run.job_id, outcome = %end.outcome, "run ended");
+        run.over.store(true, Ordering::Release);
         tokio::select! {
             () = tell_end(run, sender, end) => {}
+            () = run.replaced.cancelled() => {}
             () = self.inner.tasks.stop_token().cancelled() => {}
         }
-        self.inner.runs.forget(run.job_id);
+        self.inner.runs.forget(run);
     }
 
     fn cancel(&self, job_id: u64, reason: &str) -> Answer {

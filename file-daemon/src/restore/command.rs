@@ -188,7 +188,7 @@ struct Feeding<'a> {
 }
 
 impl<'a> Feeding<'a> {
-    fn start(command: &[String], content: Content<'a>) -> io::Result<Self> {
+    fn start(command: &[String], Content { file, bytes }: Content<'a>) -> io::Result<Self> {
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| io::Error::other("no program is given"))?;
@@ -207,8 +207,8 @@ impl<'a> Feeding<'a> {
         }
         Ok(Self {
             child,
-            file: content.file,
-            bytes: content.bytes,
+            file,
+            bytes,
             input: Some(input),
             unread,
             given: 0,

@@ -16,13 +16,12 @@ fn saved(folder: &Path, content: &[u8]) -> Vec<Node> {
     let mut dump = Node::file("db.sql", content);
     dump.entry.marks |= marks::COMMAND;
     let names: Vec<_> = folder.to_str().unwrap().split('/').skip(1).collect();
-    let all = names
+    names
         .iter()
         .rev()
         .fold(vec![dump, Node::file("plain", b"text")], |below, name| {
             vec![Node::implied(name, below)]
-        });
-    all
+        })
 }
 
 /// An order in place, with a shell script that takes the dump back.
@@ -189,6 +188,11 @@ fn what_the_client_forbids_does_not_run_and_a_dry_run_runs_nothing() {
             c.permit_commands = Some(vec!["psql".into()]);
         });
         assert_eq!(outcome.status, Status::Error);
+        let fault = outcome.fault.unwrap();
+        assert!(
+            fault.text.contains("permit the command \"sh\""),
+            "{fault:?}"
+        );
         assert!(
             says(&lines, "see permit_commands in its client.toml"),
             "{:?}",

@@ -1,7 +1,7 @@
 //! Connection: the restore stream of a Storage Daemon, read ahead by a few frames while the disk is busy.
 //!
-//! A task owns the network; the restore's thread only takes messages from a short queue. Silence from the other side is
-//! normal while it waits for this one to write; a Ping from here shows that this side is alive.
+//! A task owns the network; the restore's thread only takes messages from a short queue. While one side waits for the
+//! other, both send a Ping: a peer without a sign of life is lost.
 
 use std::io;
 use std::time::Duration;
@@ -25,8 +25,8 @@ use super::source::{Message, RestoreSource, StreamError};
 const AHEAD: usize = 4;
 /// Without anything to say, a Ping is sent this often.
 const PING: Duration = Duration::from_secs(15);
-/// The other side may send nothing for this long: it may wait for windows, or seek on its media.
-const SILENCE: Duration = Duration::from_secs(900);
+/// A peer that neither sent nor took anything for this long is lost: three of its Pings are missing.
+const SILENCE: Duration = Duration::from_secs(50);
 
 /// An open restore connection.
 pub struct Connection {
@@ -58,6 +58,8 @@ impl Connection {
         let mut connection = connect(&target.addresses, peer, alpn::DATA, store)
             .await
             .map_err(refused)?;
+        connection.reader.set_idle(SILENCE);
+        connection.writer.set_idle(SILENCE);
         let writer = &mut connection.writer;
         writer
             .send_message(FrameType::OpenRestore, &request(order))
@@ -125,7 +127,6 @@ fn request(order: &RestoreOrder) -> OpenRestore {
 }
 
 async fn read(mut reader: FrameReader, out: &mpsc::Sender<Result<Message, StreamError>>) {
-    reader.set_idle(SILENCE);
     loop {
         let message = match reader.read().await {
             Ok(Some(frame)) => match frame.frame_type() {

@@ -61,6 +61,8 @@ pub struct Shared<'a> {
     pub open_files: AtomicU64,
     /// Whole content that waits for its command until the stream has ended.
     pub spooled: Mutex<Vec<Spooled>>,
+    /// The first failure of a command, in words.
+    pub refusal: Mutex<Option<String>>,
     lines: AtomicU64,
     fatal: AtomicBool,
     why: Mutex<Option<String>>,
@@ -83,6 +85,7 @@ impl<'a> Shared<'a> {
             me,
             open_files: AtomicU64::new(0),
             spooled: Mutex::default(),
+            refusal: Mutex::default(),
             lines: AtomicU64::new(0),
             fatal: AtomicBool::new(false),
             why: Mutex::new(None),
@@ -137,6 +140,13 @@ impl<'a> Shared<'a> {
             Severity::Error,
             format!("{} was not {}: {error}", Shown(path), self.verb()),
         );
+    }
+
+    /// A command did not take an entry's content. The first one is told as the reason of the run.
+    pub fn refused(&self, path: &[u8], error: &io::Error) {
+        let why = || format!("{} was not restored: {error}", Shown(path));
+        self.refusal.lock().get_or_insert_with(why);
+        self.failed(path, error);
     }
 
     fn verb(&self) -> &'static str {

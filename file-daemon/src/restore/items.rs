@@ -249,7 +249,7 @@ impl<'a> Intake<'a> {
         if entry.marks & marks::COMMAND != 0 && self.shared.plan.commands.is_some() {
             let path = [b"/", directory.path_of(&entry.name).as_slice()].concat();
             if let Some(command) = self.shared.plan.command_for(&path) {
-                return self.to_command(number, parent, entry, command);
+                return self.hand_over(number, parent, entry, command);
             }
             let text = format!(
                 "{} was saved from a command, and no command is configured to take it back: it becomes a file",
@@ -286,13 +286,7 @@ impl<'a> Intake<'a> {
     }
 
     /// The output of a command, for the command that takes it back. What lies at its path is no matter.
-    fn to_command(
-        &mut self,
-        number: u64,
-        parent: &Numbered,
-        entry: Box<Entry>,
-        command: &[String],
-    ) {
+    fn hand_over(&mut self, number: u64, parent: &Numbered, entry: Box<Entry>, command: &[String]) {
         self.current = parent.directory.path_of(&entry.name);
         let shared = self.shared;
         let program = command.first().map_or("", String::as_str);
@@ -301,7 +295,7 @@ impl<'a> Intake<'a> {
             let text = format!(
                 "this client does not permit the command {program:?}: see permit_commands in its client.toml"
             );
-            return shared.failed(&self.current, &io::Error::other(text));
+            return shared.refused(&self.current, &io::Error::other(text));
         }
         if shared.plan.mode == Mode::DryRun {
             let (path, bytes) = (Shown(&self.current), entry.content_bytes());

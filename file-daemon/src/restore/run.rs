@@ -125,7 +125,7 @@ fn close(
     } else {
         Turn::Never
     };
-    let refused = give(shared, turn);
+    give(shared, turn);
     let synced = sync(shared, intake);
     (shared.context.progress)(shared.tally.counts(), intake.current());
     match ending {
@@ -133,7 +133,10 @@ fn close(
             retry: true,
             ..fault(code::STORAGE, chain(e))
         }),
-        _ => synced.or_else(|| refused.map(|why| fault(code::COMMAND, why))),
+        _ => synced.or_else(|| {
+            let refusal = shared.refusal.lock().take();
+            refusal.map(|why| fault(code::COMMAND, why))
+        }),
     }
 }
 

@@ -53,9 +53,8 @@ pub fn full(folder: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
-/// Gives all spooled content to its commands, or says that it was not given. Gives back the first failure, in words.
-pub fn give(shared: &Shared<'_>, turn: Turn) -> Option<String> {
-    let mut first = None;
+/// Gives all spooled content to its commands, or says that it was not given.
+pub fn give(shared: &Shared<'_>, turn: Turn) {
     let mut waiting = std::mem::take(&mut *shared.spooled.lock());
     waiting.sort_by(|a, b| a.path.cmp(&b.path));
     for mut spooled in waiting {
@@ -75,15 +74,9 @@ pub fn give(shared: &Shared<'_>, turn: Turn) -> Option<String> {
                     format!("{program:?} took {path} back ({bytes} bytes)"),
                 );
             }
-            Err(e) => {
-                shared.failed(&spooled.path, &e);
-                first.get_or_insert_with(|| {
-                    format!("{} was not restored: {e}", Shown(&spooled.path))
-                });
-            }
+            Err(e) => shared.refused(&spooled.path, &e),
         }
     }
-    first
 }
 
 fn give_one(shared: &Shared<'_>, spooled: &mut Spooled, program: &str) -> io::Result<()> {

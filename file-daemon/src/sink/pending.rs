@@ -84,14 +84,6 @@ impl Pending {
         to.is_some_and(|to| to.send(receipt).is_ok())
     }
 
-    /// Whether an answer is awaited.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        let queues = self.queues.lock();
-        let any = queues.answers.len() + queues.pages.len() + queues.checkpoints.len();
-        any > 0 || queues.receipt.is_some()
-    }
-
     /// Whether a PageGet is awaited.
     #[must_use]
     pub fn waits_for_pages(&self) -> bool {

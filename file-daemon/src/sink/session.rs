@@ -77,6 +77,8 @@ impl Session {
         let mut connection = connect(&target.addresses, peer, alpn::DATA, store)
             .await
             .map_err(|e| lost(crate::chain(&e)))?;
+        connection.reader.set_idle(wire::SILENCE);
+        connection.writer.set_idle(wire::SILENCE);
         let failed = |e: FrameError| match e {
             FrameError::Fault(fault) => SinkError::Refused(Arc::new(fault)),
             e => lost(crate::chain(&e)),
@@ -106,11 +108,13 @@ impl Session {
             stop,
         });
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        let tasks = Arc::clone(&shared);
+        let tasks = Ending(Arc::clone(&shared));
         tokio::spawn(async move {
+            let tasks = tasks;
+            let shared = &*tasks.0;
             tokio::select! {
-                () = wire::run(connection, outgoing, &tasks) => tasks.end(SinkError::Stage("session")),
-                () = token.cancelled() => tasks.end(SinkError::Canceled),
+                () = wire::run(connection, outgoing, shared) => shared.end(SinkError::Stage("session")),
+                () = token.cancelled() => shared.end(SinkError::Canceled),
             }
         });
         let greeting = Greeting {
@@ -143,9 +147,7 @@ impl Session {
     }
 
     fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, SinkError> {
-        answer
-            .recv()
-            .map_err(|_| self.shared.stop.reason("session"))
+        self.shared.stop.recv(answer, "session")
     }
 
     fn load(&self, kind: FrameType, segment: Segment) -> Result<(), SinkError> {
@@ -163,6 +165,15 @@ impl Session {
     fn next_ask(&self, ids: Vec<ChunkId>) -> Vec<u8> {
         let batch = self.batch.fetch_add(1, Relaxed);
         Ask { batch, ids }.encode()
+    }
+}
+
+/// Ends the session when its task ends, in whatever way: a defect there must not leave the pipeline waiting.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end(SinkError::Stage("session"));
     }
 }
 

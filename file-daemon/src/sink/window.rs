@@ -1,15 +1,11 @@
 //! Window: loads that were sent and not yet acknowledged, so that the Storage Daemon is never flooded.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::error::SinkError;
-use super::stop::Stop;
-
-/// How often a waiting sender looks whether the run was stopped.
-const LOOK: Duration = Duration::from_millis(200);
+use super::stop::{LOOK, Stop};
 
 #[derive(Debug, Default)]
 struct Open {
@@ -74,11 +70,5 @@ impl Window {
             self.moved.wait_for(&mut open, LOOK);
         }
         Ok(())
-    }
-
-    /// Whether something is under way.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        !self.open.lock().loads.is_empty()
     }
 }

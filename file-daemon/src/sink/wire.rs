@@ -1,7 +1,7 @@
 //! Wire: the two tasks of a session's connection: one writes what the pipeline says, one hands out what comes back.
 //!
-//! Silence is an error only while an answer or an acknowledgement is due; otherwise a run that scans for an hour would
-//! lose its storage. A dead peer is noticed by the system's own probes.
+//! Both sides send a Ping when they have nothing to say, so silence means that the peer is gone, whatever the system
+//! believes of the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -23,8 +23,8 @@ use super::window::Window;
 
 /// Without anything to say, a Ping is sent this often.
 const PING: Duration = Duration::from_secs(15);
-/// An answer that is due may take this long: a commit syncs volumes.
-const ANSWER: Duration = Duration::from_secs(600);
+/// A peer that neither sent nor took anything for this long is lost: three of its Pings are missing.
+pub const SILENCE: Duration = Duration::from_secs(50);
 
 /// How long the last words of a peer are waited for that takes nothing more.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -101,6 +101,7 @@ async fn write(
     queue: &mut mpsc::Receiver<Outgoing>,
     shared: &Shared,
 ) -> Result<(), FrameError> {
+    writer.set_idle(SILENCE);
     loop {
         let next = match queue.try_recv() {
             Ok(next) => Some(next),
@@ -131,7 +132,7 @@ async fn write(
 
 /// Reads until the connection ends.
 async fn read(mut reader: FrameReader, shared: &Shared) {
-    reader.set_idle(ANSWER);
+    reader.set_idle(SILENCE);
     let reason = loop {
         match reader.read().await {
             Ok(Some(frame)) => match take(&frame, shared) {
@@ -144,8 +145,6 @@ async fn read(mut reader: FrameReader, shared: &Shared) {
                     reason: "it ended the connection".to_owned(),
                 };
             }
-            Err(FrameError::Silent(_))
-                if !shared.pending.is_waiting() && !shared.window.is_waiting() => {}
             Err(e) => break shared.lost(&e),
         }
     };
