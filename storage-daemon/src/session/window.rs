@@ -226,18 +226,25 @@ impl Window {
         };
         let ids: BTreeSet<ChunkId> = wanted.iter().map(|(_, p)| p.chunk.id).collect();
         let ids: Vec<ChunkId> = ids.into_iter().collect();
-        let segment = match store.read_block(*location, &ids) {
-            Ok(block) => block.segment,
+        let (segment, wanted) = match store.read_block(*location, &ids) {
+            Ok(block) => (block.segment, wanted.to_vec()),
             Err(error) => {
+                let salvaged = store.salvage(*location);
+                let is_good =
+                    |place: Location| salvaged.as_ref().is_some_and(|s| s.is_good(place.slot));
+                let (good, lost): (Vec<_>, Vec<_>) =
+                    wanted.iter().partition(|(place, _)| is_good(*place));
                 let text = reason(&error);
-                wanted
-                    .iter()
+                lost.iter()
                     .for_each(|(_, piece)| self.lose(piece.number, text.clone()));
-                return Ok(());
+                match salvaged {
+                    Some(salvaged) => (salvaged.segment, good),
+                    None => return Ok(()),
+                }
             }
         };
         let mut placements = Vec::with_capacity(wanted.len());
-        for (place, piece) in wanted {
+        for (place, piece) in &wanted {
             let slot = segment.slots.get(usize::from(place.slot));
             if slot.is_some_and(|s| s.id == piece.chunk.id && s.len == piece.chunk.len) {
                 let (slot, number, offset) = (place.slot.into(), piece.number, piece.offset);

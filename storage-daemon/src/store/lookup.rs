@@ -5,9 +5,10 @@ use common::ids::ChunkId;
 
 use super::IndexError;
 use super::index::ChunkIndex as _;
+use super::salvage::Salvaged;
 use super::sorted_index::IdMap;
 use super::the_store::Store;
-use crate::volume::{Block, Location, ReadError, scan};
+use crate::volume::{Block, Location, ReadError};
 
 /// Why content cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +82,16 @@ impl Store {
         })
     }
 
-    /// Takes a damaged block out of the index and says so once.
+    /// Takes what is lost of a damaged block out of the index, and says so.
     pub fn damaged(&self, location: Location, wanted: &[ChunkId], reason: &str) -> LookupError {
         let volume = self.volumes().name(location.volume);
-        let mut ids: Vec<(ChunkId, Location)> = self.slots_of(location);
-        for id in wanted {
+        let salvaged = self.salvage(location);
+        let lost = salvaged.iter().flat_map(Salvaged::lost);
+        let mut ids: Vec<(ChunkId, Location)> = lost
+            .map(|(id, slot)| (id, Location { slot, ..location }))
+            .collect();
+        // Without its slot table all that was looked for in it is lost.
+        for id in wanted.iter().filter(|_| salvaged.is_none()) {
             if let Ok(Some(place)) = self.index().get(id)
                 && place.unit == location.unit
                 && place.volume == location.volume
@@ -110,25 +116,6 @@ impl Store {
             volume,
             offset: location.offset(),
             reason: reason.to_owned(),
-        }
-    }
-
-    /// What a block's slot table says, as far as it can still be read.
-    fn slots_of(&self, location: Location) -> Vec<(ChunkId, Location)> {
-        let volumes = self.volumes().list();
-        let Some(volume) = volumes.iter().find(|v| v.label.number == location.volume) else {
-            return Vec::new();
-        };
-        let Ok(file) = self.volumes().file(location.volume) else {
-            return Vec::new();
-        };
-        match scan::read_head(file.as_ref(), volume.label.uuid, location.offset()) {
-            Ok(Ok((_, slots))) => slots
-                .iter()
-                .zip(0u16..)
-                .map(|(s, slot)| (s.id, Location { slot, ..location }))
-                .collect(),
-            _ => Vec::new(),
         }
     }
 }

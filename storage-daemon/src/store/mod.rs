@@ -10,6 +10,7 @@ pub mod notes;
 pub mod pages;
 pub mod recovery;
 pub mod run;
+pub mod salvage;
 pub mod snapshot_log;
 pub mod snapshots;
 pub mod sorted_index;

@@ -97,7 +97,10 @@ impl Store {
         {
             return Ok(bytes);
         }
-        let segment = self.read_block(location, &[*id])?.segment;
+        let segment = match self.read_block(location, &[*id]) {
+            Ok(block) => block.segment,
+            Err(error) => return self.salvaged(location, id).ok_or(error),
+        };
         let mut plain = Vec::new();
         let decoded = segment.decode(&mut plain);
         decoded.map_err(|_| self.damaged(location, &[*id], "payload does not decode"))?;
@@ -110,5 +113,12 @@ impl Store {
             .lock()
             .put(location, segment.slots, plain);
         Ok(bytes)
+    }
+
+    /// The bytes of a slot of a damaged block, when they are still right.
+    fn salvaged(&self, location: Location, id: &ChunkId) -> Option<Bytes> {
+        let found = self.salvage(location)?;
+        let (slot, bytes) = slice(&found.segment.slots, &found.segment.payload, location.slot)?;
+        (slot.id == *id && found.is_good(location.slot)).then_some(bytes)
     }
 }
