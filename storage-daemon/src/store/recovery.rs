@@ -143,10 +143,7 @@ impl Store {
     fn take_commit(&self, volume: u32, at: u64, commit: &Commit) -> Result<(), StoreError> {
         self.index()
             .insert(&mut locations(volume, &commit.blocks), volume, at)?;
-        if let Err(error) = self
-            .damaged_ids()
-            .stored(locations(volume, &commit.blocks))
-        {
+        if let Err(error) = self.damaged_ids().stored(locations(volume, &commit.blocks)) {
             tracing::warn!(%error, "the list of damaged ids could not be written");
         }
         Ok(())
