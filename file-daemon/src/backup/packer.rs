@@ -161,9 +161,7 @@ impl Packer<'_> {
     /// Waits for the oldest answer and works it off.
     fn settle_first(&mut self) -> Result<(), SinkError> {
         let answer = match self.asked.front() {
-            Some((Some(answer), _)) => {
-                Some(self.exits.stop.recv(answer, "storage")?)
-            }
+            Some((Some(answer), _)) => Some(self.exits.stop.recv(answer, "storage")?),
             _ => None,
         };
         self.settle(answer.as_ref())

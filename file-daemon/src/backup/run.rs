@@ -226,7 +226,10 @@ fn pipeline(
         });
         scope.spawn(move || {
             let _guard = guard("merge");
-            end_of(stop, merge((setting, stop), &batches, &(to_readers, to_tree)));
+            end_of(
+                stop,
+                merge((setting, stop), &batches, &(to_readers, to_tree)),
+            );
         });
         for _ in 0..readers() {
             let (captures, reading) = (captures.clone(), reading.clone());
