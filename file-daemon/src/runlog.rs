@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 pub const MOST_WARNINGS: u64 = 10_000;
 /// Notices of one run.
 const MOST_NOTICES: u64 = 10_000;
-/// A longer line is cut.
+/// A longer line loses its middle: the path is at its beginning, the reason at its end.
 const LINE_BYTES: usize = 4096;
 
 /// Lines on their way to the Director.
@@ -73,21 +73,42 @@ impl RunLog {
     }
 
     fn push(&self, severity: Severity, text: &str) {
-        let mut end = text.len().min(LINE_BYTES);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
         self.lines.lock().push_back(LogLine {
             at_ms: now_ms(),
             severity: severity as i32,
-            text: text[..end].to_owned(),
+            text: shortened(text),
         });
     }
+}
+
+/// At most [`LINE_BYTES`] of a line, without its middle when it is longer.
+fn shortened(text: &str) -> String {
+    const GAP: &str = " ... ";
+    if text.len() <= LINE_BYTES {
+        return text.to_owned();
+    }
+    let half = (LINE_BYTES - GAP.len()) / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
+    [&text[..head], GAP, &text[tail..]].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_keeps_its_beginning_and_its_reason() {
+        let log = RunLog::default();
+        let path = "\u{e9}".repeat(LINE_BYTES);
+        log.error(format!("/{path} was not restored: File name too long"));
+        let line = log.take(1).remove(0).text;
+        assert!(line.len() <= LINE_BYTES && line.starts_with("/\u{e9}"));
+        assert!(
+            line.ends_with("\u{e9} was not restored: File name too long"),
+            "{line}"
+        );
+    }
 
     #[test]
     fn warnings_beyond_the_limit_are_only_counted() {

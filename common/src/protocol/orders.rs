@@ -156,6 +156,13 @@ pub struct RestoreOrder {
     /// Commands of the job's FileSet as it is now: in place, saved output goes into the `write` program of its path.
     #[prost(message, repeated, tag = "14")]
     pub commands: Vec<Command>,
+    /// FileSet of the snapshot, without its commands: `exact` removes only what it would have saved. `exact` is refused
+    /// without.
+    #[prost(message, optional, tag = "15")]
+    pub fileset: Option<FileSet>,
+    /// Folders of Holdfast on the client's host: `exact` never removes anything there.
+    #[prost(bytes = "vec", repeated, tag = "16")]
+    pub own_folders: Vec<Vec<u8>>,
 }
 
 /// Stop a run.

@@ -76,7 +76,9 @@ pub struct RestoreArgs {
     /// What happens to a file that exists
     #[arg(long, value_enum, default_value_t)]
     pub replace: ReplaceArg,
-    /// Remove what the snapshot does not hold, inside the restored folders
+    /// Remove what the snapshot does not hold, inside the restored folders. Spared: what the snapshot's FileSet leaves out
+    /// (rules, markers, limits), what is mounted there, folders of Holdfast, and everything beside an include. Try it with
+    /// --dry-run
     #[arg(long)]
     pub exact: bool,
     /// Only say what would happen

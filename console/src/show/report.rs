@@ -177,7 +177,9 @@ pub fn log_line(line: &LogLine, zone: &Zone) -> String {
     } else {
         format!("{}: ", line.source)
     };
-    format!("{}  {source}{word}{}", zone.full(line.at), line.text)
+    // A program whose error output is logged often says the word itself.
+    let text = line.text.strip_prefix(word).unwrap_or(&line.text);
+    format!("{}  {source}{word}{text}", zone.full(line.at))
 }
 
 /// What a restore did, in one or two sentences.

@@ -319,3 +319,99 @@ pub fn includes_of_text(text: &str) -> Vec<PathText> {
         .map(|path| PathText(path.to_owned()))
         .collect()
 }
+
+/// What a FileSet's text selects, without its commands. `None` = it is of another making, in whole or in part.
+#[must_use]
+pub fn selection_of_text(text: &str) -> Option<Ordered> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Included {
+        path: PathText,
+        cross_file_systems: bool,
+        exclude_if_present: Vec<String>,
+        skip_caches: bool,
+        honour_nodump: bool,
+        min_size: u64,
+        max_size: u64,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Whole {
+        include: Vec<Included>,
+        rules: Vec<String>,
+        #[serde(rename = "commands")]
+        _commands: serde_json::Value,
+    }
+    let whole: Whole = serde_json::from_str(text).ok()?;
+    let includes = whole.include.into_iter().map(|i| {
+        Some(Include {
+            path: i.path.to_bytes().ok()?,
+            cross_file_systems: i.cross_file_systems,
+            exclude_if_present: i.exclude_if_present,
+            skip_caches: i.skip_caches,
+            honour_nodump: i.honour_nodump,
+            min_size: i.min_size,
+            max_size: i.max_size,
+        })
+    });
+    Some(Ordered {
+        includes: includes.collect::<Option<_>>()?,
+        rules: whole
+            .rules
+            .iter()
+            .map(|rule| rule_of_text(rule))
+            .collect::<Option<_>>()?,
+        ..Ordered::default()
+    })
+}
+
+fn rule_of_text(text: &str) -> Option<Rule> {
+    let (verb, pattern) = text.split_once(' ')?;
+    let action = match verb {
+        "include" => Action::Include,
+        "exclude" => Action::Exclude,
+        _ => return None,
+    };
+    let (glob, regex) = match pattern.strip_prefix("regex ") {
+        Some(regex) => ("", regex),
+        None => (pattern, ""),
+    };
+    Some(Rule {
+        action: action.into(),
+        glob: glob.to_owned(),
+        regex: regex.to_owned(),
+        origin: String::new(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_text_selects_is_what_was_written_and_another_text_selects_nothing() {
+        let ordered = Ordered {
+            includes: vec![Include {
+                path: b"/home/\xff x".to_vec(),
+                cross_file_systems: true,
+                exclude_if_present: vec![".nobackup".to_owned()],
+                skip_caches: true,
+                max_size: 7,
+                ..Include::default()
+            }],
+            rules: ["exclude *.tmp", "include regex ^/a b$"]
+                .map(|rule| rule_of_text(rule).unwrap())
+                .to_vec(),
+            ..Ordered::default()
+        };
+        assert_eq!(selection_of_text(&text_of(&ordered)).unwrap(), ordered);
+        for other in [
+            "",
+            "{}",
+            r#"{"include":[],"rules":["burn x"],"commands":[]}"#,
+        ] {
+            assert_eq!(selection_of_text(other), None, "{other}");
+        }
+    }
+}

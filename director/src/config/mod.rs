@@ -30,7 +30,7 @@ pub use catalog::CatalogSettings;
 pub use client::Client;
 pub use director::{Director, Limits};
 pub use edit::{Draft, EditError};
-pub use fileset::{FileSet, includes_of_text};
+pub use fileset::{FileSet, includes_of_text, selection_of_text};
 pub use job::Job;
 pub use live::{LiveConfig, ReloadReport};
 pub use load::{Config, load};

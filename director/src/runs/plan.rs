@@ -138,7 +138,7 @@ pub(super) async fn backup(inner: &Inner, row: &Run) -> Result<BackupPlan, PlanE
 }
 
 /// The Director's own folders, when the client is on the Director's host.
-fn director_folders_on(inner: &Inner, host: &str) -> Vec<Vec<u8>> {
+pub(super) fn director_folders_on(inner: &Inner, host: &str) -> Vec<Vec<u8>> {
     if host != common::net::enrol::host_name() {
         return Vec::new();
     }

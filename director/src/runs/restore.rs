@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::api::restore::{Mode, RestoreRequest, Target};
 use common::api::runs::RestoreOf;
 use common::api::text::PathText;
-use common::fileset::Command;
+use common::fileset::{Command, FileSet};
 use common::ids::{Identity, PageId, Role, SnapshotId};
 use common::object::snapshot::Counts;
 use common::protocol::control::Body;
@@ -25,11 +25,11 @@ use super::follow::{Follow, Moment};
 use super::live::Parties;
 use super::machine::{Event, State, Verdict};
 use super::patience::{patiently, stubbornly};
-use super::plan::{enrolled, target, ticket};
+use super::plan::{director_folders_on, enrolled, own_folders_on, target, ticket};
 use super::point::{PointError, ResolvedPoint, resolve};
 use super::record::{Driven, Halt, now};
 use crate::catalog::{Daemon, NewRun, Origin, RunKind, RunStart, SnapshotState};
-use crate::config::Config;
+use crate::config::{Config, selection_of_text};
 
 const ORDER_LIMIT: Duration = Duration::from_secs(30);
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
@@ -219,6 +219,9 @@ struct Ready {
     /// Of the job's FileSet as it is configured now. Never those of the snapshot's own text: a catalog that was built
     /// anew has it from a Storage Daemon, and no Storage Daemon says what runs on a client.
     commands: Vec<Command>,
+    /// What the snapshot's FileSet selects; `None` = its text does not read.
+    fileset: Option<FileSet>,
+    own_folders: Vec<Vec<u8>>,
 }
 
 /// Drives a restore to its end, or until the Director stops.
@@ -332,6 +335,9 @@ async fn ready(driven: &Driven, plan: &RestorePlan) -> Result<Result<Ready, Stri
         Ok(client) => client,
         Err(error) => return Ok(Err(error.to_string())),
     };
+    let mut own_folders =
+        patiently(&inner.stop, || own_folders_on(&inner.catalog, &client.host)).await?;
+    own_folders.extend(director_folders_on(inner, &client.host));
     let start = RunStart {
         pool: best.pool.clone(),
         storage: Some(best.storage),
@@ -344,6 +350,8 @@ async fn ready(driven: &Driven, plan: &RestorePlan) -> Result<Result<Ready, Stri
         root: snapshot.root,
         start,
         commands: commands_of(&inner.config.get(), &snapshot.job),
+        fileset: selection_of_text(&snapshot.fileset),
+        own_folders,
     }))
 }
 
@@ -415,6 +423,8 @@ async fn order(
         expected_entries: plan.expected_entries,
         expected_bytes: plan.expected_bytes,
         commands: ready.commands.clone(),
+        fileset: ready.fileset.clone(),
+        own_folders: ready.own_folders.clone(),
     };
     let given = match inner.registry.must_get(ready.client.identity) {
         Ok(client) => client.order(Body::Restore(order), ORDER_LIMIT).await,

@@ -62,7 +62,9 @@ async fn on_thread(
         progress: Box::new(move |counts, current| {
             let (run, told) = &for_progress;
             *told.lock() = counts;
-            current.clone_into(&mut run.tally.current.lock());
+            if !current.is_empty() {
+                current.clone_into(&mut run.tally.current.lock());
+            }
         }),
         stop: run.token.clone(),
         workers: WORKERS,

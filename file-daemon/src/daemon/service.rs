@@ -97,10 +97,11 @@ impl Service {
         })
     }
 
-    fn restore(&self, order: RestoreOrder) -> Answer {
+    fn restore(&self, mut order: RestoreOrder) -> Answer {
         if self.is_stale(order.term) {
             return Answer::fault(stale());
         }
+        order.own_folders.extend(self.own_folders());
         let service = self.clone();
         self.start(order.job_id, move |run| async move {
             let told = Told::default();

@@ -16,13 +16,14 @@ use super::order::{Mode, Plan};
 use super::outcome::Tally;
 use super::spool::Spooled;
 use super::temp::TempNames;
+use crate::scan::directory::joined;
 
 /// Most lines about single entries in a run's log; the rest is only counted.
 const MOST_LINES: u64 = 1000;
 
 /// Takes one line of the run's log.
 pub type LogSink = Box<dyn Fn(Severity, String) + Send + Sync>;
-/// Takes the counts so far and the path worked on.
+/// Takes the counts so far and the path worked on; empty = as before.
 pub type ProgressSink = Box<dyn Fn(Counts, &[u8]) + Send + Sync>;
 
 /// What the caller gives.
@@ -130,23 +131,31 @@ impl<'a> Shared<'a> {
         let full = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS];
         let code = error.raw_os_error().map(Errno::from_raw_os_error);
         if code.is_some_and(|c| full.contains(&c)) {
-            let folder = Shown(&self.plan.to);
             self.stop_with(format!(
-                "cannot write {} below {folder}: {error}; make room there and restore again",
-                Shown(path)
+                "cannot write {}: {error}; make room there and restore again",
+                self.shown(path)
             ));
         }
         self.line(
             Severity::Error,
-            format!("{} was not {}: {error}", Shown(path), self.verb()),
+            format!("{} was not {}: {error}", self.shown(path), self.verb()),
         );
     }
 
     /// A command did not take an entry's content. The first one is told as the reason of the run.
     pub fn refused(&self, path: &[u8], error: &io::Error) {
-        let why = || format!("{} was not restored: {error}", Shown(path));
+        let why = || format!("{} was not restored: {error}", self.shown(path));
         self.refusal.lock().get_or_insert_with(why);
         self.failed(path, error);
+    }
+
+    /// A path below the target folder as people are shown it: absolute.
+    #[must_use]
+    pub fn shown(&self, path: &[u8]) -> String {
+        if path.starts_with(b"/") {
+            return Shown(path).to_string();
+        }
+        Shown(&joined(&self.plan.to, path)).to_string()
     }
 
     fn verb(&self) -> &'static str {
@@ -165,7 +174,7 @@ impl<'a> Shared<'a> {
             Severity::Error,
             format!(
                 "{} was not restored: its content is damaged in the storage: {reason}",
-                Shown(path)
+                self.shown(path)
             ),
         );
     }

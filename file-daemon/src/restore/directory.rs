@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use common::object::entry::Entry;
 use parking_lot::Mutex;
 
+use super::extra::Mount;
 use super::policy::Choice;
 
 /// What became of a directory.
@@ -26,6 +27,8 @@ pub enum State {
 /// A directory that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
+    /// The mount it is on.
+    pub mount: Mount,
     /// Device.
     pub dev: u64,
     /// Inode.
@@ -50,6 +53,8 @@ pub struct Directory {
     pub name: Vec<u8>,
     /// Whether it is only the path to something: made when needed, left as it is when it exists.
     pub implied: bool,
+    /// Whether the names that were stripped belong in front of its path in the snapshot.
+    pub below_strip: bool,
     /// Its attributes; taken when it is finished.
     pub entry: Mutex<Option<Box<Entry>>>,
     state: OnceLock<State>,
@@ -68,13 +73,14 @@ impl Directory {
         parent: Option<Arc<Self>>,
         name: Vec<u8>,
         entry: Option<Box<Entry>>,
-        role: Role,
+        place: Place,
     ) -> Arc<Self> {
         Arc::new(Self {
             key,
             parent,
             name,
-            implied: role == Role::Implied,
+            implied: place.role == Role::Implied,
+            below_strip: place.below_strip,
             entry: Mutex::new(entry),
             state: OnceLock::new(),
             busy: AtomicU64::new(0),
@@ -148,6 +154,39 @@ impl Directory {
         false
     }
 
+    /// Whether something is mounted on it, or on a directory between it and the target folder.
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        let mut at = self;
+        while let Some(parent) = at.parent.as_deref() {
+            let (Some(here), Some(above)) = (at.made(), parent.made()) else {
+                return true;
+            };
+            if here.mount != above.mount {
+                return true;
+            }
+            at = parent;
+        }
+        false
+    }
+
+    /// Its absolute path in the snapshot, when `prefix` names stand above it and `strip` was cut off.
+    #[must_use]
+    pub fn saved_path(&self, prefix: usize, strip: &[Vec<u8>]) -> Vec<u8> {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        let mut at = Some(self);
+        while let Some(directory) = at.filter(|d| d.parent.is_some()) {
+            parts.push(&directory.name);
+            at = directory.parent.as_deref();
+        }
+        parts.truncate(parts.len().saturating_sub(prefix));
+        if self.below_strip {
+            parts.extend(strip.iter().rev().map(Vec::as_slice));
+        }
+        parts.reverse();
+        [b"/".as_slice(), &parts.join(&b'/')].concat()
+    }
+
     /// Its path below the target folder, and `name` in it, for messages.
     #[must_use]
     pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
@@ -178,6 +217,23 @@ pub enum Role {
     Selected,
     /// Only the path to something.
     Implied,
+}
+
+/// Where a directory stands in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Why it is there.
+    pub role: Role,
+    /// Whether the names that were stripped belong in front of its path in the snapshot.
+    pub below_strip: bool,
+}
+
+impl Place {
+    /// Above everything of the snapshot: the target folder, and the prefix.
+    pub const ABOVE: Self = Self {
+        role: Role::Implied,
+        below_strip: false,
+    };
 }
 
 impl Drop for Directory {

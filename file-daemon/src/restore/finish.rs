@@ -5,17 +5,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use common::name::Shown;
 use common::protocol::orders::Severity;
-use rustix::fs::{Dir, Mode, fchmod};
+use rustix::fs::{Mode, fchmod};
 
 use super::context::Shared;
 use super::directory::{Directory, Made, State};
-use super::order::{Extra, Mode as RunMode};
+use super::extra::{Act, ExtraName, Fate, Guard, Mount, names, real_path};
+use super::order::Mode as RunMode;
 use super::policy::Choice;
-use super::remove::remove;
 use crate::attributes::apply::set_flags;
+use crate::attributes::look::look_at;
 use crate::attributes::{Applier, Present, Shortfall, Subject, flags};
+use crate::scan::directory::joined;
 
 /// Finishes a directory in which nothing is unfinished.
 pub fn finish(shared: &Shared<'_>, applier: &mut Applier, directory: &Arc<Directory>) {
@@ -45,12 +46,15 @@ fn finish_made(
     made: &Made,
 ) -> io::Result<()> {
     let handle = shared.handles.of(directory)?;
-    // What is mounted on a folder of the target may hold what the snapshot never looked at.
-    let above = directory.parent.as_ref().and_then(|parent| parent.made());
-    let is_mounted = above.is_some_and(|above| above.dev != made.dev);
-    let removes = shared.plan.extra == Extra::Remove && made.existed && !directory.implied;
-    if removes && !is_mounted && !directory.is_incomplete() && !shared.stopped() {
-        remove_extra(shared, directory, &handle)?;
+    if let Some(guard) = &shared.plan.extra
+        && made.existed
+        && !directory.implied
+        // What is mounted on a folder of the target may hold what the snapshot never looked at.
+        && !directory.is_mounted()
+        && !directory.is_incomplete()
+        && !shared.stopped()
+    {
+        remove_extra(shared, (guard.as_ref(), directory), &handle)?;
     }
     if shared.plan.mode != RunMode::Restore || (made.existed && made.attributes == Choice::Keep) {
         return Ok(());
@@ -78,22 +82,52 @@ fn finish_made(
     Ok(())
 }
 
-/// Removes what the snapshot does not have in this directory.
-fn remove_extra(shared: &Shared<'_>, directory: &Directory, handle: &OwnedFd) -> io::Result<()> {
-    for found in Dir::read_from(handle)? {
-        let found = found?;
-        let name = found.file_name().to_bytes();
-        if name == b"." || name == b".." || directory.remembers(name) {
-            continue;
+/// Removes what the snapshot does not have in this directory and its FileSet would have saved.
+fn remove_extra(
+    shared: &Shared<'_>,
+    (guard, directory): (&Guard, &Directory),
+    handle: &OwnedFd,
+) -> io::Result<()> {
+    let mut extra = names(handle)?;
+    extra.retain(|name| !directory.remembers(name));
+    if extra.is_empty() {
+        return Ok(());
+    }
+    let saved = directory.saved_path(shared.plan.prefix.len(), &shared.plan.strip);
+    if !guard.takes_all_of(&saved, handle, &|name| directory.remembers(name)) {
+        shared.tally.spared.fetch_add(extra.len() as u64, Relaxed);
+        return Ok(());
+    }
+    let (real, mount) = (real_path(handle)?, Mount::of(&look_at(handle)?));
+    let act = if shared.plan.mode == RunMode::DryRun {
+        Act::Say
+    } else {
+        Act::Remove
+    };
+    for name in extra {
+        let found = ExtraName {
+            parent: handle,
+            mount,
+            name: &name,
+            saved_path: &joined(&saved, &name),
+            real_path: &joined(&real, &name),
+        };
+        let path = directory.path_of(&name);
+        match guard.clear(&found, act) {
+            Ok(Fate::Spared) => {
+                shared.tally.spared.fetch_add(1, Relaxed);
+            }
+            Ok(Fate::Gone) => {
+                if act == Act::Say {
+                    shared.line(
+                        Severity::Info,
+                        format!("would remove {}", shared.shown(&path)),
+                    );
+                }
+                shared.tally.removed.fetch_add(1, Relaxed);
+            }
+            Err(e) => shared.failed(&path, &e),
         }
-        let path = directory.path_of(name);
-        if shared.plan.mode == RunMode::DryRun {
-            shared.line(Severity::Info, format!("would remove {}", Shown(&path)));
-        } else if let Err(e) = remove(handle, name) {
-            shared.failed(&path, &e);
-            continue;
-        }
-        shared.tally.removed.fetch_add(1, Relaxed);
     }
     Ok(())
 }

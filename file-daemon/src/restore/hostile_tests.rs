@@ -333,7 +333,12 @@ proptest! {
         symlink(outside.path(), to.join("evil")).unwrap();
         symlink(outside.path(), to.join("sub/b")).unwrap();
         std::fs::write(target.path().join("beside"), b"mine").unwrap();
-        let order = common::protocol::orders::RestoreOrder { replace, exact, ..order(&to) };
+        let order = common::protocol::orders::RestoreOrder {
+            replace,
+            exact,
+            fileset: Some(super::tests::everything()),
+            ..order(&to)
+        };
         prop_assert!(Replace::try_from(replace).is_ok());
         let (context, _) = context();
         let mut stream = hostile_stream(&steps, outside.path().to_str().unwrap());

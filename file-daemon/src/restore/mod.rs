@@ -9,6 +9,7 @@ pub mod connection;
 pub mod context;
 pub mod copy;
 pub mod directory;
+pub mod extra;
 pub mod file;
 pub mod finish;
 pub mod handles;

@@ -1,9 +1,12 @@
 //! The order of a restore, checked: where to, what is cut off the paths, what happens to existing files.
 
+use std::sync::Arc;
+
 use common::fileset::Command;
 use common::name::Shown;
 use common::protocol::orders::{Replace, RestoreOrder, Selection};
 
+use super::extra::Guard;
 use crate::select::includes::{normalise, tail_below};
 
 /// What the run does with the stream.
@@ -15,15 +18,6 @@ pub enum Mode {
     DryRun,
     /// Compares with live files.
     Compare,
-}
-
-/// What happens to names the snapshot does not hold, inside restored folders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extra {
-    /// They stay.
-    Keep,
-    /// They are removed.
-    Remove,
 }
 
 /// A checked order.
@@ -41,8 +35,8 @@ pub struct Plan {
     pub prefix: Vec<Vec<u8>>,
     /// What happens to existing files.
     pub replace: Replace,
-    /// What happens to what the snapshot does not hold.
-    pub extra: Extra,
+    /// Says which names that the snapshot does not hold are removed; `None` = they all stay.
+    pub extra: Option<Arc<Guard>>,
     /// In place: programs that take saved output back, by path. Elsewhere `None`: all content becomes files.
     pub commands: Option<Vec<Command>>,
 }
@@ -74,6 +68,12 @@ pub enum OrderError {
         "exact removes what the snapshot does not hold, so it needs whole folders: drop the patterns and exclusions"
     )]
     ExactNeedsWholeFolders,
+    /// `exact` without the FileSet that says what the snapshot would hold.
+    #[error("exact needs the FileSet of the snapshot, and the order has none: update the Director")]
+    ExactNeedsFileSet,
+    /// The FileSet of the snapshot cannot be used by this version.
+    #[error("exact needs the FileSet of the snapshot, and it makes no sense here: {0}")]
+    FileSet(String),
     /// The client does not permit restores there.
     #[error("restores to {} are not permitted on this client: add it to permit_restore in client.toml or choose another folder", Shown(.0))]
     NotPermitted(Vec<u8>),
@@ -115,11 +115,7 @@ impl Plan {
             prefix,
             commands: in_place.then(|| order.commands.clone()),
             replace,
-            extra: if order.exact {
-                Extra::Remove
-            } else {
-                Extra::Keep
-            },
+            extra: guard(order)?,
         };
         plan.check_permit(&plan.to, permit)?;
         Ok(plan)
@@ -149,6 +145,18 @@ impl Plan {
             Err(OrderError::NotPermitted(folder.to_vec()))
         }
     }
+}
+
+/// What keeps `exact` from removing what was never to be saved.
+fn guard(order: &RestoreOrder) -> Result<Option<Arc<Guard>>, OrderError> {
+    if !order.exact {
+        return Ok(None);
+    }
+    let fileset = order.fileset.as_ref();
+    let fileset = fileset.ok_or(OrderError::ExactNeedsFileSet)?;
+    let guard = Guard::new(fileset, &order.own_folders);
+    let guard = guard.map_err(|e| OrderError::FileSet(e.to_string()))?;
+    Ok(Some(Arc::new(guard)))
 }
 
 fn takes_whole_folders(selection: &Selection) -> bool {
@@ -184,6 +192,7 @@ fn parts(what: &'static str, path: &[u8]) -> Result<Vec<Vec<u8>>, OrderError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use common::fileset::FileSet;
 
     fn order() -> RestoreOrder {
         RestoreOrder {
@@ -303,6 +312,7 @@ mod tests {
         let all = [b"/".to_vec()];
         let with = |selection| RestoreOrder {
             exact: true,
+            fileset: Some(FileSet::default()),
             selection: Some(selection),
             ..order()
         };
@@ -310,7 +320,15 @@ mod tests {
             paths: vec![b"/home".to_vec()],
             ..Selection::default()
         };
-        assert!(Plan::new(&with(paths), &all).is_ok());
+        assert!(Plan::new(&with(paths.clone()), &all).is_ok());
+        let unknown = RestoreOrder {
+            fileset: None,
+            ..with(paths)
+        };
+        assert_eq!(
+            Plan::new(&unknown, &all).unwrap_err(),
+            OrderError::ExactNeedsFileSet
+        );
         let globs = Selection {
             globs: vec!["*.c".into()],
             ..Selection::default()

@@ -73,6 +73,8 @@ pub struct Tally {
     pub kept: AtomicU64,
     /// Removed by `exact`.
     pub removed: AtomicU64,
+    /// Not in the snapshot and kept by `exact`, since the FileSet leaves them out.
+    pub spared: AtomicU64,
     /// Lost in storage.
     pub lost: AtomicU64,
     /// Not restored.

@@ -31,7 +31,10 @@ pub fn remove(directory: impl AsFd, name: &[u8]) -> io::Result<()> {
 }
 
 /// Unlinks; what is immutable is made mutable first, where this process may.
-fn unlink(directory: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+///
+/// # Errors
+/// As `unlinkat`.
+pub fn unlink(directory: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     match unlinkat(&directory, name, AtFlags::empty()) {
         Err(Errno::PERM) => {
             make_mutable(&directory, name);
@@ -55,8 +58,11 @@ pub fn make_mutable(directory: impl AsFd, name: &[u8]) {
     }
 }
 
-/// Opens the directory `name` in `parent` for removal: `EXDEV` when something is mounted there.
-fn open_directory(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
+/// Opens the directory `name` in `parent` for removal.
+///
+/// # Errors
+/// `EXDEV` when something is mounted there.
+pub fn open_directory(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let confined = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS

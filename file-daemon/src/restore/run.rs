@@ -5,12 +5,14 @@
 //! ```
 //! "OK" is said only after `syncfs` of every file system that was written to.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use common::codec::DecodeError;
 use common::name::Shown;
 use common::protocol::fault::{Fault, code};
 use common::protocol::orders::{RestoreOrder, Severity};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rustix::fs::syncfs;
 
 use super::context::{RestoreContext, Shared};
@@ -25,8 +27,8 @@ use super::tree::Tree;
 use super::workers::{Queue, with_workers};
 use crate::chain;
 
-/// How often progress is told.
-const PROGRESS_EVERY: Duration = Duration::from_millis(300);
+/// How often progress is told, also while the stream waits for the disk.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// How the stream ended.
 enum Ending {
@@ -60,12 +62,25 @@ pub fn run(
         Ok(tree) => tree,
         Err(e) => return refused(code::INTERNAL, &e),
     };
-    with_workers(&shared, |queue| {
-        let mut intake = Intake::new(&shared, queue, tree);
-        let ending = follow(&shared, source, &mut intake);
-        let fault = close(&shared, &mut intake, &ending, queue);
-        conclude(&shared, fault)
+    let (going_on, over) = bounded::<()>(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| tell_progress(&shared, &over));
+        let outcome = with_workers(&shared, |queue| {
+            let mut intake = Intake::new(&shared, queue, tree);
+            let ending = follow(&shared, source, &mut intake);
+            let fault = close(&shared, &mut intake, &ending, queue);
+            conclude(&shared, fault)
+        });
+        drop(going_on);
+        outcome
     })
+}
+
+/// From the first moment until the restore is over, whoever waits for whom.
+fn tell_progress(shared: &Shared<'_>, over: &Receiver<()>) {
+    while let Err(RecvTimeoutError::Timeout) = over.recv_timeout(PROGRESS_EVERY) {
+        (shared.context.progress)(shared.tally.counts(), &[]);
+    }
 }
 
 fn refused(code: &str, error: &dyn std::error::Error) -> RestoreOutcome {
@@ -160,6 +175,15 @@ fn conclude(shared: &Shared<'_>, broken: Option<Fault>) -> RestoreOutcome {
     let shortfalls = shared.tally.shortfall_lines();
     for line in &shortfalls {
         (shared.context.log)(Severity::Warning, line.clone());
+    }
+    let spared = shared.tally.spared.load(Relaxed);
+    if spared > 0 {
+        (shared.context.log)(
+            Severity::Notice,
+            format!(
+                "{spared} names that the snapshot does not hold were kept: its FileSet does not save them, or something below them"
+            ),
+        );
     }
     let full = shared.fatal_reason().map(|why| fault(code::FULL, why));
     let unrestored = shared.tally.counts().unsaved;

@@ -40,6 +40,17 @@ pub(crate) fn order(to: &Path) -> RestoreOrder {
     }
 }
 
+/// A FileSet that saves all there is.
+pub(crate) fn everything() -> common::fileset::FileSet {
+    common::fileset::FileSet {
+        includes: vec![common::fileset::Include {
+            path: b"/".to_vec(),
+            ..common::fileset::Include::default()
+        }],
+        ..common::fileset::FileSet::default()
+    }
+}
+
 fn restore(order: &RestoreOrder, nodes: &[Node]) -> (RestoreOutcome, Lines) {
     restore_stream(order, &mut Server::default().stream(nodes))
 }
@@ -299,6 +310,7 @@ fn exact_removes_extra_names_but_not_beside_the_selection() {
     )];
     let exact = RestoreOrder {
         exact: true,
+        fileset: Some(everything()),
         ..order(to)
     };
     let dry = RestoreOrder {
@@ -321,7 +333,7 @@ fn exact_removes_extra_names_but_not_beside_the_selection() {
         lines
             .lock()
             .iter()
-            .any(|(_, l)| l == "would remove home/u/extra"),
+            .any(|(_, l)| *l == format!("would remove {}", to.join("home/u/extra").display())),
         "{:?}",
         lines.lock()
     );
@@ -329,7 +341,7 @@ fn exact_removes_extra_names_but_not_beside_the_selection() {
         lines
             .lock()
             .iter()
-            .any(|(_, l)| l == "would replace home/u/f")
+            .any(|(_, l)| *l == format!("would replace {}", to.join("home/u/f").display()))
     );
     let (outcome, lines) = restore(&exact, &nodes);
     assert_eq!(
@@ -360,6 +372,7 @@ fn exact_removes_nothing_beside_an_include_when_the_whole_snapshot_is_restored()
     above.entry.marks = common::object::attribute::marks::IMPLIED;
     let exact = RestoreOrder {
         exact: true,
+        fileset: Some(everything()),
         ..order(to)
     };
     let (outcome, lines) = restore(&exact, &[above]);
@@ -391,8 +404,8 @@ fn a_dry_run_to_a_folder_that_is_not_there_makes_nothing() {
     assert_eq!(
         lines,
         [
-            "would make directory new/folder/d",
-            "would restore new/folder/d/f"
+            format!("would make directory {}/d", to.display()),
+            format!("would restore {}/d/f", to.display())
         ]
     );
     assert_eq!((outcome.status, outcome.counts.entries), (Status::Ok, 2));

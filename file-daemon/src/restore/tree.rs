@@ -8,15 +8,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use common::object::attribute::marks;
 use common::object::entry::{Entry, Kind};
 use common::protocol::orders::Severity;
 use rustix::fs::{Mode, fchmod, fgetxattr, fremovexattr, mkdirat};
 use rustix::io::Errno;
 
 use super::context::Shared;
-use super::directory::{Directory, Made, Role, State};
+use super::directory::{Directory, Made, Place, Role, State};
+use super::extra::Mount;
 use super::handles::open_directory;
-use super::order::{Extra, Mode as RunMode};
+use super::order::Mode as RunMode;
 use super::policy::{Choice, Found, choose};
 use super::remove::{make_mutable, remove};
 use super::temp::remove_leftovers;
@@ -51,7 +53,7 @@ impl<'a> Tree<'a> {
     /// The folder cannot be looked at.
     pub fn new(shared: &'a Shared<'a>) -> io::Result<Self> {
         let handle = shared.handles.root();
-        let mut at = Directory::new(u64::MAX, None, Vec::new(), None, Role::Implied);
+        let mut at = Directory::new(u64::MAX, None, Vec::new(), None, Place::ABOVE);
         at.settle(State::Made(existing_directory(
             shared,
             &handle,
@@ -63,7 +65,7 @@ impl<'a> Tree<'a> {
         }
         let mut prefix = Vec::new();
         for (name, key) in shared.plan.prefix.iter().zip((0..u64::MAX).rev()) {
-            at = Directory::new(key, Some(at), name.clone(), None, Role::Implied);
+            at = Directory::new(key, Some(at), name.clone(), None, Place::ABOVE);
             prefix.push(Arc::clone(&at));
         }
         let stripped = (!shared.plan.strip.is_empty()).then_some(0);
@@ -118,7 +120,18 @@ impl<'a> Tree<'a> {
         };
         let above = Arc::clone(&parent.directory);
         above.enter();
-        let directory = Directory::new(number, Some(above), entry.name.clone(), Some(entry), role);
+        let below_strip = if Arc::ptr_eq(&above, &self.root.directory) {
+            parent.stripped.is_none()
+        } else {
+            above.below_strip
+        };
+        let unsure = entry.marks & (marks::STALE | marks::UNFINISHED) != 0;
+        let place = Place { role, below_strip };
+        let directory = Directory::new(number, Some(above), entry.name.clone(), Some(entry), place);
+        if unsure {
+            // What was not listed when it was saved is unknown, not missing.
+            directory.mark_incomplete();
+        }
         self.numbers.insert(
             number,
             Numbered {
@@ -310,14 +323,14 @@ impl<'a> Tree<'a> {
         let path = directory.path_of(name);
         self.shared.line(
             Severity::Info,
-            format!("would {verb} {}", common::name::Shown(&path)),
+            format!("would {verb} {}", self.shared.shown(&path)),
         );
     }
 
     /// Whether extra names of existing directories are removed.
     #[must_use]
     pub fn removes_extra(&self) -> bool {
-        self.shared.plan.extra == Extra::Remove
+        self.shared.plan.extra.is_some()
     }
 }
 
@@ -344,6 +357,7 @@ fn made_of(shared: &Shared<'_>, looked: &Looked) -> Made {
     // A directory of our own group gives it to new files, whether or not the file system inherits groups.
     let certain = looked.stat.gid == shared.me.1;
     Made {
+        mount: Mount::of(looked),
         dev: looked.dev,
         ino: looked.stat.ino,
         existed: true,

@@ -7,10 +7,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use common::object::entry::Kind;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::attributes::look::{Looked, look_at};
+use crate::attributes::look::{Looked, look, look_at};
+use crate::select::selector::{CACHE_TAG, CACHE_TAG_SIGNATURE};
 
 /// An open directory and its path, which is only shown and matched, never opened.
 #[derive(Debug)]
@@ -139,4 +141,20 @@ fn open_at(at: impl AsFd, name: &[u8], more: OFlags) -> Result<OwnedFd, Errno> {
         Err(Errno::PERM) => openat(&at, name, flags, Mode::empty()),
         other => other,
     }
+}
+
+/// Whether `CACHEDIR.TAG` in a directory is a regular file that begins as the convention says.
+#[must_use]
+pub fn is_cache_tag(directory: impl AsFd) -> bool {
+    let directory = directory.as_fd();
+    if !look(directory, CACHE_TAG).is_ok_and(|l| l.kind == Kind::File) {
+        return false;
+    }
+    let how = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let Ok(file) = open_at(directory, CACHE_TAG, how) else {
+        return false;
+    };
+    let mut head = [0u8; CACHE_TAG_SIGNATURE.len()];
+    rustix::io::pread(file, &mut head, 0).is_ok_and(|n| n == head.len())
+        && head == CACHE_TAG_SIGNATURE
 }

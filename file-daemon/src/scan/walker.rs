@@ -16,7 +16,7 @@ use crate::runlog::RunLog;
 use crate::select::{Contents, Decision, Facts, Reason, Selector, Verdict};
 
 use super::commands::{CommandHere, Commands};
-use super::directory::Directory;
+use super::directory::{Directory, is_cache_tag};
 use super::level::{Level, Levels};
 use super::listing::{Batch, Entering, Event};
 use super::names::{NameReader, Names};
@@ -420,19 +420,4 @@ impl Walker<'_> {
 
 fn is_include(decision: Decision) -> bool {
     matches!(decision.reason, Reason::Include(_))
-}
-
-/// Whether `CACHEDIR.TAG` is a regular file that begins as the convention says.
-fn is_cache_tag(directory: &Directory) -> bool {
-    use crate::select::selector::{CACHE_TAG, CACHE_TAG_SIGNATURE};
-    let regular = look(directory.as_fd(), CACHE_TAG).is_ok_and(|l| l.kind == Kind::File);
-    let Some(file) = regular
-        .then(|| directory.open_file(CACHE_TAG).ok())
-        .flatten()
-    else {
-        return false;
-    };
-    let mut head = [0u8; CACHE_TAG_SIGNATURE.len()];
-    rustix::io::pread(file, &mut head, 0).is_ok_and(|n| n == head.len())
-        && head == CACHE_TAG_SIGNATURE
 }
