@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// No new volume could be made, or the index failed.
     pub(super) fn acquire(&self, pool: &str, holds: Holds) -> Result<VolumeWriter, StoreError> {
-        while let Some(label) = self.volumes().take_abandoned(pool, holds) {
+        while let Some(label) = self.volumes().take_abandoned(pool) {
             tracing::warn!(
                 volume = label.name(),
                 "a session left the volume without an end: it is recovered"

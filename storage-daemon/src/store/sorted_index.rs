@@ -175,7 +175,7 @@ impl SortedIndex {
 
     fn write_table(&self, table: &IdMap<Location>) -> Result<Run, IndexError> {
         let mut entries: Vec<Entry> = table.iter().map(|(id, place)| (*id, *place)).collect();
-        entries.sort_unstable_by_key(|entry| entry.0);
+        entries.sort_unstable_by(|a, b| order(&a.0, &b.0));
         let mut writer = RunWriter::create(&self.new_path(), entries.len() as u64)?;
         entries.iter().try_for_each(|entry| writer.push(entry))?;
         writer.finish()
@@ -311,7 +311,7 @@ fn merge(runs: &[Arc<Run>], is_oldest: bool, path: &Path) -> Result<Run, IndexEr
         }
     }
     // The last of the smallest is the newest.
-    while let Some(smallest) = sources.iter().map(|(head, _)| head.0).min() {
+    while let Some(smallest) = sources.iter().map(|(head, _)| head.0).min_by(order) {
         let mut newest = None;
         let mut at = 0;
         while let Some((head, iter)) = sources.get_mut(at) {
@@ -333,6 +333,12 @@ fn merge(runs: &[Arc<Run>], is_oldest: bool, path: &Path) -> Result<Run, IndexEr
         }
     }
     writer.finish()
+}
+
+/// The order of ids; their first word nearly always decides it.
+fn order(a: &ChunkId, b: &ChunkId) -> std::cmp::Ordering {
+    let word = |id: &ChunkId| id.0.first_chunk::<8>().map(|b| u64::from_be_bytes(*b));
+    word(a).cmp(&word(b)).then_with(|| a.0.cmp(&b.0))
 }
 
 fn step(run: &mut RunIter) -> Result<Option<Entry>, IndexError> {

@@ -422,11 +422,14 @@ fn a_volume_whose_session_vanished_is_recovered_when_it_is_needed_next() {
     store_file(&store, b"before");
     let mut w = writer(&store);
     append(&mut w, Kind::Segment, &[b"not committed"]).unwrap();
+    let (_, page_of_it) = page(&[file("b", b"not committed")]);
+    append(&mut w, Kind::Pages, &[&page_of_it]).unwrap();
     // Its thread dies without closing it.
     drop(w);
     assert!(!has(&store, b"not committed"));
     store_file(&store, b"after");
     assert!(has(&store, b"not committed"), "it was whole: taken in");
+    assert!(has(&store, &page_of_it), "and all it names is here");
     assert_eq!(volume_files(dir.path(), "data").len(), 1);
     let volumes = store.volumes().list();
     assert!(volumes.iter().all(|v| v.status == Status::Append));

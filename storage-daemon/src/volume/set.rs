@@ -275,12 +275,14 @@ impl VolumeSet {
         }
     }
 
-    /// A volume of this pool and kind that must be recovered before anyone writes on it.
+    /// A volume of this pool that must be recovered before anyone writes on it: data first, so that pages can be judged.
     #[must_use]
-    pub fn take_abandoned(&self, pool: &str, holds: Holds) -> Option<Arc<Label>> {
+    pub fn take_abandoned(&self, pool: &str) -> Option<Arc<Label>> {
         let mut abandoned = self.abandoned.lock();
-        let fits = |label: &Arc<Label>| label.pool == pool && label.holds == holds;
-        let at = abandoned.iter().position(fits)?;
+        let mine = abandoned.iter().enumerate();
+        let (at, _) = mine
+            .filter(|(_, label)| label.pool == pool)
+            .min_by_key(|(_, label)| label.holds == Holds::Pages)?;
         Some(abandoned.swap_remove(at))
     }
 
