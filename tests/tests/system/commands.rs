@@ -13,20 +13,24 @@ fn fileset(path: &str, read: &str, write: &str) -> String {
 }
 
 #[test]
-fn the_output_of_a_command_is_saved_and_goes_into_a_command() {
+fn the_output_of_a_command_is_saved_and_goes_into_a_command_in_place() {
     let holdfast = shared::installation();
-    let taken = holdfast.scratch("command-ok").join("taken");
+    let folder = holdfast.scratch("command-ok");
+    let (dump, taken) = (folder.join("db.sql"), folder.join("taken"));
     let write = format!("\"sh\", \"-c\", \"cat >{}\"", taken.display());
-    holdfast.job(
-        "command-ok",
-        &fileset("/dumps/db.sql", "seq 1 100000", &write),
-    );
+    let path = dump.to_str().unwrap();
+    holdfast.job("command-ok", &fileset(path, "seq 1 100000", &write));
     let run = holdfast.backup("command-ok", 0);
     assert_eq!(run["counts"]["files"], 1);
-    let to = holdfast.absent("command-ok");
-    holdfast.restore("command-ok", &to);
+    holdfast.restore_with(args!["--job", "command-ok", "--in-place"], 0);
     let expected: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
     assert_eq!(std::fs::read_to_string(&taken).unwrap(), expected);
+    assert!(!dump.exists(), "what a command takes is no file");
+    // In a folder a person wants to look at it.
+    let to = holdfast.absent("command-ok");
+    holdfast.restore("command-ok", &to);
+    let looked_at = std::fs::read_to_string(restored(&to, &dump)).unwrap();
+    assert_eq!(looked_at, expected);
 }
 
 #[test]
@@ -65,16 +69,11 @@ fn a_command_that_fails_fails_the_run() {
 fn a_command_that_does_not_take_the_content_fails_the_restore() {
     let holdfast = shared::installation();
     let write = "\"sh\", \"-c\", \"cat >/dev/null; echo no room >&2; exit 4\"";
-    holdfast.job(
-        "command-refuses",
-        &fileset("/dumps/db.sql", "seq 1 1000", write),
-    );
+    let dump = holdfast.scratch("command-refuses").join("db.sql");
+    let path = dump.to_str().unwrap();
+    holdfast.job("command-refuses", &fileset(path, "seq 1 1000", write));
     holdfast.backup("command-refuses", 0);
-    let to = holdfast.absent("command-refuses");
-    let run = holdfast.restore_with(args!["--job", "command-refuses", "--to", &to], 2);
+    let run = holdfast.restore_with(args!["--job", "command-refuses", "--in-place"], 2);
     let log = holdfast.log_of(&run);
-    assert!(
-        log.contains("/dumps/db.sql") && log.contains("no room"),
-        "{log}"
-    );
+    assert!(log.contains(path) && log.contains("no room"), "{log}");
 }
