@@ -22,11 +22,11 @@ pub enum PointError {
         /// What became of it.
         reason: String,
     },
-    /// Nothing of the client at that time.
-    #[error("there is no snapshot of client {client:?}{when}")]
+    /// Nothing of the client or job at that time.
+    #[error("there is no snapshot of {of}{when}; `holdfast snapshots` lists what there is")]
     Nothing {
-        /// Client.
-        client: String,
+        /// Client, job, or both, as asked for.
+        of: String,
         /// ` at or before ...`, or nothing.
         when: String,
     },
@@ -129,6 +129,15 @@ async fn of_run(catalog: &Catalog, job_id: JobId) -> Result<Snapshot, PointError
     Err(PointError::NoSnapshot { job_id, reason })
 }
 
+fn asked_for(client: Option<&str>, job: Option<&str>) -> String {
+    match (client, job) {
+        (Some(client), Some(job)) => format!("job {job:?} on client {client:?}"),
+        (Some(client), None) => format!("client {client:?}"),
+        (None, Some(job)) => format!("job {job:?}"),
+        (None, None) => "any client".to_owned(),
+    }
+}
+
 /// The tree before a snapshot: its base when that is kept, else the one before it in the series.
 async fn before(catalog: &Catalog, snapshot: &Snapshot) -> Result<Option<PageId>, PointError> {
     if let Some(base) = snapshot.base
@@ -176,7 +185,7 @@ async fn newest(
         .into_iter()
         .next()
         .ok_or_else(|| PointError::Nothing {
-            client: client.or_else(|| request.job.clone()).unwrap_or_default(),
+            of: asked_for(client.as_deref(), request.job.as_deref()),
             when: at.map_or_else(String::new, |at| {
                 format!(" at or before {}", at.to_rfc3339())
             }),
